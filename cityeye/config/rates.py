@@ -47,6 +47,10 @@ def _rates(
     if _is_rate(near) and near <= usual:
         what = f"`{near:g}` is not above the usual rate, `{usual:g}` frames per second"
         document.report((*key, "adaptive_fps", "near"), what, "Give more than `fps`.")
+    elif near is not None and not (entry.get("zones") or entry.get("lines")):
+        what = "the task has neither zones nor lines, so nothing is ever near one"
+        remedy = "Name them under the task's `zones:` or `lines:`, or leave `near:` out."
+        document.report((*key, "adaptive_fps", "near"), what, remedy)
 
 
 def _is_rate(value: object) -> TypeGuard[float]:

@@ -41,6 +41,15 @@ def test_rates_that_follow_the_scene_are_part_of_the_plan(load_city):
     assert not plan.is_adaptive
 
 
+def test_check_refuses_a_rate_near_edges_where_there_are_none(load_city):
+    document = yaml.safe_load(adaptive({"near": 10.0}, "traffic.congestion"))
+    task = document["cameras"][0]["tasks"]["traffic"]
+    del task["zones"], task["lines"]
+    with pytest.raises(ConfigurationError) as caught:
+        load_city(yaml.safe_dump(document))
+    assert "neither zones nor lines" in " ".join(str(one) for one in caught.value.problems)
+
+
 @pytest.mark.parametrize(
     ("rates", "key", "says"),
     [
