@@ -16,7 +16,6 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from benchmarks.conversion import converted
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import whole_cores
 from benchmarks.result import (
@@ -33,6 +32,7 @@ from benchmarks.rounds import Contestant, Quantities, Rounds, interleave
 from benchmarks.subject import Say, images_of
 from benchmarks.timed import repeat
 from camera_adapters import Image
+from model_tools.importing import lowered
 from models import Detector, ModelPackage, Precision, Provider, SessionError, has_cuda
 from serving import model_ref
 
@@ -190,7 +190,7 @@ def _in_precisions(
                     f"{packages[0].manifest.precision}; give an fp32 package, or one in {precision}"
                 )
             say(f"converting {given['fp32']} to {precision}")
-            found[precision] = converted(given["fp32"], precision, calibration, folder)
+            found[precision] = lowered(given["fp32"], precision, calibration, folder)
         else:
             found[precision] = given[precision]
     return found

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
-from benchmarks.conversion import converted
 from benchmarks.errors import BenchmarkError
 from benchmarks.gpu_path import inference, streams, video
 from benchmarks.gpu_path.carrier import CarrierSetup
@@ -21,6 +20,7 @@ from benchmarks.machine import whole_cores
 from benchmarks.result import BenchmarkResult, Metric, ResultTable, RunStart
 from benchmarks.subject import Say, images_of
 from camera_adapters import CameraFault, DecoderPlace, Size, ViewSpec
+from model_tools.importing import lowered
 from models import ModelPackage, Precision, Provider, has_cuda
 from simulation import encode_scene
 from simulation.scenes import scene_named
@@ -120,7 +120,7 @@ def _parts(
     wanted = benchmark.package.manifest.input
     view = ViewSpec(Size(wanted.width, wanted.height), wanted.fit)
     images = images_of(source, view, max(benchmark.batches))
-    half = converted(benchmark.package, "fp16", images, folder)
+    half = lowered(benchmark.package, "fp16", images, folder)
     packages: dict[Precision, ModelPackage] = {"fp32": benchmark.package, "fp16": half}
     yield inference.measure(
         inference.InferenceBenchmark(

@@ -41,6 +41,7 @@ from benchmarks.incident_path.watch import (
 from benchmarks.result import BenchmarkResult, ResultTable, RunStart, read_result
 from benchmarks.results_page import RESULTS
 from benchmarks.subject import Say
+from models import Precision
 from simulation.scenes import incident_scene, incident_scene_names
 
 __all__ = ["IncidentsBenchmark", "LoadedCamera", "run"]
@@ -69,6 +70,9 @@ class IncidentsBenchmark:
         ablate: Names in `ABLATIONS`.
         processes: How many clips are drawn and replayed at once.
         motion_gate_s: The key `motion_gate_s` of the cameras; as it is without it.
+        precision: The key `precision` of the models; as it is without it.
+        idle_fps: The key `adaptive_fps: idle` of all tasks, raised to what their rules need.
+        near_fps: The key `adaptive_fps: near` of all tasks.
     """
 
     load: CameraLoader
@@ -79,6 +83,15 @@ class IncidentsBenchmark:
     ablate: tuple[str, ...] = ()
     processes: int = 2
     motion_gate_s: float | None = None
+    precision: Precision | None = None
+    idle_fps: float | None = None
+    near_fps: float | None = None
+
+    @property
+    def tried(self) -> dict[str, JsonValue]:
+        """The keys that are tried, by name, for the result."""
+        names = ("motion_gate_s", "precision", "idle_fps", "near_fps")
+        return {name: getattr(self, name) for name in names}
 
 
 def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
@@ -88,9 +101,7 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
         BenchmarkError: A name is unknown, or a description of a recording is wrong.
     """
     start = RunStart()
-    cases = _cases(benchmark)
-    if benchmark.motion_gate_s is not None:
-        cases = [case.with_camera(motion_gate_s=benchmark.motion_gate_s) for case in cases]
+    cases = [spared(case, benchmark) for case in _cases(benchmark)]
     confirm_s = _checked(cases, benchmark.load)
     variants: dict[CaseVariant, dict[str, IncidentCase]] = {}
     for name in benchmark.ablate:
@@ -106,7 +117,7 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
         "clips": None if benchmark.clips is None else benchmark.clips.name,
         "cases": len(cases),
         "processes": benchmark.processes,
-        "motion_gate_s": benchmark.motion_gate_s,
+        **benchmark.tried,
     }
     tables.append(_times(matched))
     result = start.result("incidents", settings, metrics, tables)
@@ -132,6 +143,17 @@ def _cases(benchmark: IncidentsBenchmark) -> list[IncidentCase]:
             raise BenchmarkError(f"no scene {pattern!r}; there are: {', '.join(stories)}")
     chosen = [name for name in names if not benchmark.scenes or _is_meant(name, benchmark.scenes)]
     return [drawn_case(incident_scene(benchmark.seed, name)) for name in chosen]
+
+
+def spared(case: IncidentCase, benchmark: IncidentsBenchmark) -> IncidentCase:
+    """The case with the keys that are tried."""
+    if benchmark.motion_gate_s is not None:
+        case = case.with_camera(motion_gate_s=benchmark.motion_gate_s)
+    if benchmark.precision is not None:
+        case = case.with_models(precision=benchmark.precision)
+    if benchmark.idle_fps is not None or benchmark.near_fps is not None:
+        case = case.with_adaptive_fps(benchmark.idle_fps, benchmark.near_fps)
+    return case
 
 
 def _is_meant(name: str, patterns: Sequence[str]) -> bool:

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from benchmarks.conversion import converted
 from benchmarks.result import (
     BenchmarkResult,
     Cell,
@@ -32,7 +31,7 @@ from benchmarks.rounds import Quantities, Rounds, Spread, interleave
 from benchmarks.subject import Say
 from benchmarks.timed import repeat
 from model_tools.evaluation import CocoMetrics, GroundTruth, coco_metrics, mean_metrics
-from model_tools.importing import ImageBatch
+from model_tools.importing import ImageBatch, lowered
 from model_tools.precision import fidelity
 from models import BUILTIN_ROOT, Detector, ModelPackage, ModelRepository, Precision
 from models.detections import Detections
@@ -93,7 +92,7 @@ def run(benchmark: PrecisionBenchmark, say: Say) -> BenchmarkResult:
         detectors: dict[str, Detector] = {"fp32": Detector(package, provider="auto")}
         for precision in CHEAPER:
             say(f"converting to {precision}")
-            cheap = converted(package, precision, calibration, Path(folder))
+            cheap = lowered(package, precision, calibration, Path(folder))
             detector = Detector(cheap, provider="auto")
             if detector.provider == detectors["fp32"].provider:
                 detectors[precision] = detector

@@ -9,7 +9,6 @@ its result after NMS is there.
 from __future__ import annotations
 
 import contextlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,11 +23,17 @@ import numpy as np
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.street_log import FrameRecords, frame_ages, read_log, read_results
-from benchmarks.street_processes import Consumption, MarkedProgram, consumption_of
+from benchmarks.street_processes import (
+    Consumption,
+    MarkedProgram,
+    busy_neighbour,
+    consumption_of,
+    free_port,
+)
 from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
 from models import ModelPackage
-from simulation import ensure_stamped_clip
+from simulation import ClipShow, ensure_stamped_clip
 from simulation.rtsp_server import load_clip
 
 CITYEYE: Final = "cityeye"
@@ -37,8 +42,9 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "loop": "benchmarks.peers.loop",
     "serve-per-frame": "benchmarks.peers.serve_per_frame",
     "ultralytics": "benchmarks.peers.ultralytics",
+    "decoding": "benchmarks.peers.decoding",
 }
-"""The module that each contestant is, by name."""
+"""The module that each contestant is, by name; `decoding` infers nothing, and shows the limit."""
 
 ULTRALYTICS: Final = "ultralytics"
 PEERS: Final = tuple(name for name in PROGRAMS if name != CITYEYE)
@@ -69,6 +75,9 @@ class Street:
         camera_fps: Its frames per second.
         settle_s: Seconds between the first results and the measurement.
         cameras_per_worker: Cameras per worker of the city; its default if None.
+        city_package: Directory of what the city runs instead, the same network in another
+            precision; `package` if None.
+        motion_gate_s: The key of the city's cameras; they have none if None.
         busy_neighbour: Whether another process takes all it can get of one core meanwhile.
         ultralytics_python: Interpreter that has `ultralytics`.
         ultralytics_model: The `.onnx` or `.pt` file that it runs.
@@ -80,6 +89,8 @@ class Street:
     camera_fps: float
     settle_s: float = 4.0
     cameras_per_worker: int | None = None
+    city_package: Path | None = None
+    motion_gate_s: float | None = None
     busy_neighbour: bool = False
     ultralytics_python: str = ""
     ultralytics_model: str = ""
@@ -156,16 +167,19 @@ class StreetRun:
         )
 
 
-def street_of(package: ModelPackage, recording: Path, cache: Path, **given: Any) -> Street:
+def street_of(
+    package: ModelPackage, recording: Path, cache: Path, show: ClipShow, **given: Any
+) -> Street:
     """A street whose cameras play a recording; its stamped copy is made where it is missing.
 
     Args:
         package: The package.
         recording: What the cameras show.
         cache: Where stamped clips are kept.
+        show: How they show it.
         **given: Further attributes of `Street`.
     """
-    stamped = ensure_stamped_clip(recording, cache)
+    stamped = ensure_stamped_clip(recording, cache, show)
     return Street(package.directory, stamped, load_clip(stamped).fps, **given)
 
 
@@ -205,7 +219,7 @@ def running(contestant: str, load: Load, street: Street) -> Iterator[RunningCont
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cityeye-street-")))
         if street.busy_neighbour:
-            stack.enter_context(_busy_neighbour())
+            stack.enter_context(busy_neighbour())
         sent = folder / "sent"
         spec = StreetSpec(str(street.clip), load.cameras, str(sent))
         server = stack.enter_context(StreetServer(spec))
@@ -350,22 +364,25 @@ class RunningContestant:
         )
 
     def _command(self, street: Street) -> list[str]:
-        options = {}
-        python = sys.executable
+        options: dict[str, str] = {}
+        python, package = sys.executable, street.package
         if self._name == ULTRALYTICS:
             python = street.ultralytics_python
             stride = str(_stride(self._load.fps, street))
             model, size = street.ultralytics_model, street.ultralytics_imgsz
             options = {"model": model, "imgsz": size, "stride": stride}
-        elif self._name == CITYEYE and street.cameras_per_worker is not None:
-            options = {"cameras_per_worker": str(street.cameras_per_worker)}
+        elif self._name == CITYEYE:
+            keys = ("cameras_per_worker", "motion_gate_s")
+            given = {key: getattr(street, key) for key in keys}
+            options = {key: str(value) for key, value in given.items() if value is not None}
+            package = street.city_package or package
         spec = ContestantSpec(
             cameras=self._server.addresses.cameras,
             fps=self._load.fps,
-            package=str(street.package.resolve()),
+            package=str(package.resolve()),
             folder=str(self._folder),
             events=self._server.addresses.events,
-            api_port=_free_port(),
+            api_port=free_port(),
             options=options,
         )
         return [python, "-m", PROGRAMS[self._name], spec.as_argument()]
@@ -378,22 +395,3 @@ def _between(records: FrameRecords, begin_s: float, end_s: float) -> FrameRecord
 def _stride(fps: float, street: Street) -> int:
     """Of how many frames of a camera one is inferred, for at least a rate."""
     return max(1, int(street.camera_fps / fps * (1 + _DIVIDES)))
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
-
-
-@contextlib.contextmanager
-def _busy_neighbour() -> Iterator[None]:
-    """A process that never waits."""
-    spinning = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
-    process = subprocess.Popen([sys.executable, "-c", spinning], start_new_session=True)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()

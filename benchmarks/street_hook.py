@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from benchmarks.frame_stamp import shown_number
 from benchmarks.street_log import result_log
 from camera_adapters import Frame
 from models.detections import Detections
@@ -32,6 +33,7 @@ def record_results(log_file: Path) -> None:
     A result counts as there when the pipeline gets it, which is after NMS and before tracking.
     """
     log = result_log(log_file.parent)
+    inferred: dict[str, int | None] = {}
 
     def process_frame(
         self: CameraPipeline,
@@ -44,6 +46,11 @@ def record_results(log_file: Path) -> None:
         for model in found:
             view = frame.views[model.view]
             number = read_stamp(view.image, view.letterbox)
+            is_held = number == inferred.get(frame.camera)
+            inferred[frame.camera] = number
+            if is_held:
+                # Nothing has moved: its analysis image is that of an earlier frame.
+                number = shown_number(frame)
             log.note(int(frame.camera.removeprefix(_PREFIX)), number, there_s)
         return _UNCHANGED(self, frame, routes, found, now_s)
 

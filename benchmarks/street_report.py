@@ -80,6 +80,8 @@ def street_settings(street: Street) -> dict[str, JsonValue]:
         "camera_fps": street.camera_fps,
         "settle_s": street.settle_s,
         "cameras_per_worker": street.cameras_per_worker,
+        "city_version": street.city_package.name if street.city_package else None,
+        "motion_gate_s": street.motion_gate_s,
         "busy_neighbour": street.busy_neighbour,
         "ultralytics_model": Path(street.ultralytics_model).name,
         "ultralytics_imgsz": street.ultralytics_imgsz,

@@ -97,23 +97,27 @@ class Pacer:
     asks for more than the camera gives is due on every image.
 
     Attributes:
+        rates: Frames per second of each task; 0 or less is never due. Replaced as a whole.
         asked: How often each task was due, had its rate not been reduced.
         shares: Share of its rate that a task gets; 1 where it is not named. Replaced as a whole.
     """
 
     def __init__(self, rates: Mapping[str, float]) -> None:
-        """Starts with every task due; `rates` are frames per second, 0 or less is never due."""
-        self._interval_s = {task: 1.0 / rate for task, rate in rates.items() if rate > 0}
-        self._next_s: dict[str, float] = {}
-        self._credit = dict.fromkeys(self._interval_s, 0.0)
+        """Starts with every task due; no other tasks may come later."""
+        self.rates = rates
+        self._due_s: dict[str, float] = {}
+        self._credit = dict.fromkeys(rates, 0.0)
         self.asked = dict.fromkeys(rates, 0)
         self.shares: Mapping[str, float] = {}
 
     def due(self, now_s: float) -> frozenset[str]:
         """The tasks that are due on an image at `now_s`; they count as served by it."""
         tasks: set[str] = set()
-        for task, interval_s in self._interval_s.items():
-            next_s = self._next_s.get(task, now_s)
+        for task, rate in self.rates.items():
+            if rate <= 0:
+                continue
+            interval_s = 1.0 / rate
+            next_s = self._due_s[task] + interval_s if task in self._due_s else now_s
             if now_s + EARLY_SHARE * interval_s >= next_s:
                 self.asked[task] += 1
                 # A reduced rate leaves out as many as its share asks for.
@@ -123,7 +127,7 @@ class Pacer:
                     tasks.add(task)
                 # The schedule advances by whole intervals, so a late image does not lower the
                 # rate; it never stays behind the present, so no burst makes up for a gap.
-                self._next_s[task] = max(next_s + interval_s, now_s)
+                self._due_s[task] = max(next_s, now_s - interval_s)
         return frozenset(tasks)
 
 

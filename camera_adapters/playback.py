@@ -8,7 +8,7 @@ can be read is given, and what cannot is counted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,6 +102,10 @@ class Playback:
             if not self.decoded:
                 raise
             self.broken_off = fault.reason
+
+    def pace(self, rates: Mapping[str, float]) -> None:
+        """Changes the rates of all tasks, frames per second, from the next image on."""
+        self._intake.pacer.rates = rates
 
     def close(self) -> None:
         """Closes the file."""

@@ -157,6 +157,10 @@ class CameraReader:
         """Reduces the rates of tasks to shares, 0 to 1, from the next frame on."""
         self._intake.pacer.shares = shares
 
+    def pace(self, rates: Mapping[str, float]) -> None:
+        """Changes the rates of all tasks, frames per second, from the next frame on."""
+        self._intake.pacer.rates = rates
+
     def reject(self, fault: CameraFault) -> None:
         """Whoever takes the frames cannot use them: the next image ends in this fault."""
         self._rejected = fault

@@ -76,7 +76,8 @@ class RtspSource:
             StreamLostFault: The stream ended, broke or fell silent.
         """
         longest_s = self._spec.read_timeout_s / 2
-        key_frames = KeyFrameFilter(KeyFrameWatch(self._spec.fps, longest_s=longest_s))
+        wanted_fps = max(self._spec.fps, self._spec.most_fps)
+        key_frames = KeyFrameFilter(KeyFrameWatch(wanted_fps, longest_s=longest_s))
         stillness = StillnessWatch()
         # Until something that a decoder can start at, or something damaged, has come.
         nothing = StreamSignal.NO_IMAGE

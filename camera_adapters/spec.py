@@ -49,6 +49,7 @@ class CameraSpec:
         name: What people call it.
         credentials: Kept apart from the URL so that no log line can carry them.
         rates: Wanted analysed frames per second, by task name.
+        most_fps: The highest rate that a task may go up to for a while, where it is above these.
         open_timeout_s: How long connecting may take until it counts as failed.
         read_timeout_s: How long a silent stream is waited for.
         transport: RTSP transport, `tcp` or `udp`.
@@ -67,6 +68,7 @@ class CameraSpec:
     place: Place = Place()
     credentials: Credentials | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    most_fps: float = 0.0
     open_timeout_s: float = 10.0
     read_timeout_s: float = 8.0
     transport: str = "tcp"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 from cityeye.config.load import Config
 from cityeye.logs import log_settings, log_to_file
-from pipelines import Route
+from models import Precision, in_precision
+from pipelines import ModelRef, Route
 from pipelines.delivery import SinkSettings
 from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel, Wish
 from serving.rollout import FILE, Rollout, load_rollouts
@@ -31,11 +33,13 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
     versions = RepositoryVersions(section.source, {"provider": section.provider})
     known = load_rollouts(settings.state)
     tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
-    newest = {task.model.name: task.model.version for task in tasks}
+    newest = {task.model.name: task.model for task in tasks}
     # A table for every model that a task names without a version: as it was left, or a new one.
     rollouts = tuple(
-        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
+        known.get(name) or _new_table(model, section.precision, versions)
+        for name, model in newest.items()
     )
+    others = {name: model for name, model in newest.items() if name not in known}
     served, absent = _served(config, rollouts, versions)
     stable = {one.model: served[f"{one.model}/{one.stable}"].ref for one in rollouts}
     return CityPlan(
@@ -62,6 +66,11 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
         city=settings.city.key,
         rollouts=rollouts,
         absent=absent,
+        other_precisions=(
+            {name: versions.other_precisions(model) for name, model in others.items()}
+            if section.precision == "auto"
+            else {}
+        ),
         versions=versions,
         wish=Wish(
             section.detector,
@@ -73,6 +82,16 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
         keep_warm_s=section.keep_warm_s,
         log_to=partial(log_to_file, log_format=log_settings()[0]),
     )
+
+
+def _new_table(
+    model: ModelRef, precision: Literal["auto"] | Precision, versions: RepositoryVersions
+) -> Rollout:
+    """The table of a model that the city has not run yet."""
+    version = model.version
+    if precision != "auto" and versions.find(model.name, version).precision != precision:
+        version = in_precision(version, precision)
+    return Rollout(model=model.name, stable=version)
 
 
 def _served(

@@ -24,6 +24,8 @@ from serving.api import ApiAccess
 
 DRAIN_S = 1.0
 FILE = "city.yaml"
+STAMP = [[0.0, 0.88], [0.34, 0.88], [0.34, 1.0], [0.0, 1.0]]
+"""Where the stamp stands that says which frame it is: like a clock in the image, no motion."""
 
 
 def document_of(spec: ContestantSpec) -> dict[str, Any]:
@@ -42,6 +44,9 @@ def document_of(spec: ContestantSpec) -> dict[str, Any]:
         "api": {"port": spec.api_port},
         "state": "state",
     }
+    if "motion_gate_s" in spec.options:
+        gate = {"motion_gate_s": float(spec.options["motion_gate_s"]), "masks": {"stamp": STAMP}}
+        document["cameras"] = [{**camera, **gate} for camera in document["cameras"]]
     if "cameras_per_worker" in spec.options:
         document["workers"] = {"cameras_per_worker": int(spec.options["cameras_per_worker"])}
     return document

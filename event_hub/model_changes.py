@@ -6,7 +6,7 @@ answers, refusals with their sentence among it, goes back as it is.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,8 +19,11 @@ from pipelines.access import AuditTrail, caller_of
 
 PATH = "/api/models/{city}/{model}"
 ReasonGiven = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=300)]
-Version = Annotated[str, Field(pattern=r"^[0-9]+$", max_length=20)]
-RolloutVersion = Annotated[str, Field(pattern=r"^([0-9]+|none)$", max_length=20)]
+_VERSION: Final = r"[0-9]+(\.[0-9]+)*(\+[a-z0-9]+)?"
+"""As a city names its versions: `3`, `3.1`, `3+int8`."""
+
+Version = Annotated[str, Field(pattern=f"^{_VERSION}$", max_length=50)]
+RolloutVersion = Annotated[str, Field(pattern=f"^({_VERSION}|none)$", max_length=50)]
 
 
 class VersionOrder(BaseModel):

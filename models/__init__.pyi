@@ -19,9 +19,8 @@ from .package import (
     MANIFEST_FILE as MANIFEST_FILE, MAX_ONNX_BYTES as MAX_ONNX_BYTES,
     MAX_TEXT_BYTES as MAX_TEXT_BYTES, Manifest as Manifest, ModelPackage as ModelPackage,
     NAME_PATTERN as NAME_PATTERN, ONNX_FILE as ONNX_FILE, OutputTensor as OutputTensor,
-    Precision as Precision, Source as Source, Threshold as Threshold,
-    Thresholds as Thresholds,
-    VERSION_PATTERN as VERSION_PATTERN, existing as existing, plain_yaml as plain_yaml,
+    Source as Source, Threshold as Threshold,
+    Thresholds as Thresholds, existing as existing, plain_yaml as plain_yaml,
     promises as promises, sha256_of as sha256_of,
 )
 from .package_cache import PackageCache as PackageCache
@@ -36,3 +35,7 @@ from .session import (
     open_session as open_session, runtime_version as runtime_version,
 )
 from .verification import golden_of as golden_of, verify_golden as verify_golden
+from .version import (
+    Precision as Precision, VERSION_PATTERN as VERSION_PATTERN, in_precision as in_precision,
+    plain_version as plain_version,
+)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from models.agreement import HALF, LOOSE, QUANTISED, STRICT, Tolerance, disagreement
 from models.errors import PackageError
-from models.package import Precision
+from models.version import Precision
 
 __all__ = [
     "HALF",

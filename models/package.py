@@ -12,14 +12,23 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.detections import ClassScores, plain_label, thresholds_by_class
 from models.errors import PackageError
 from models.graph.contract import MAX_MODEL_BYTES, ContractViolation, Promises, check_contract
+from models.version import VERSION_PATTERN, Precision, in_precision, plain_version
 
 MANIFEST_FILE = "model.yaml"
 ONNX_FILE = "model.onnx"
@@ -32,11 +41,6 @@ MAX_TEXT_BYTES = 256 * 1024
 MAX_LABELS = 10_000
 MAX_YAML_DEPTH = 8
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
-VERSION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$"
-
-Precision = Literal["fp32", "fp16", "int8"]
-"""Number format of the network's arithmetic; input and output stay uint8 and float32."""
-
 Fit = Literal["letterbox", "stretch"]
 """How an image of another aspect is brought to a size: `letterbox` keeps the aspect and leaves grey
 bars, `stretch` does not and leaves none."""
@@ -122,6 +126,13 @@ class Manifest(_Section):
         if isinstance(value, float):
             raise ValueError("YAML read it as a number (1.10 becomes 1.1): put it in quotes")
         return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _version_says_the_precision(self) -> Self:
+        is_plain = self.version == plain_version(self.version)
+        if not is_plain and self.version != in_precision(self.version, self.precision):
+            raise ValueError(f"version {self.version} is in {self.precision}: correct either")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

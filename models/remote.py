@@ -27,7 +27,8 @@ from models.package import (
 from models.package_cache import PackageCache
 from models.package_files import capped, is_report, limit_bytes
 from models.publishing import publish
-from models.repository import ModelRepository, is_model, unknown, version_order
+from models.repository import ModelRepository, is_model, unknown
+from models.version import newest, version_order
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class RemoteRepository:
 
     def _newest(self, name: str) -> str | None:
         try:
-            return (self.versions(name) or (None,))[-1]
+            return newest(self.versions(name))
         except RepositoryError as error:
             raise error.about(name) from None
 

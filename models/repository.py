@@ -14,16 +14,12 @@ from typing import Protocol
 
 from models.errors import UnknownModelError
 from models.object_store import FolderObjects
-from models.package import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN, ModelPackage
+from models.package import MANIFEST_FILE, NAME_PATTERN, ModelPackage
 from models.publishing import publish
+from models.version import VERSION_PATTERN, newest, version_order
 
 BUILTIN_ROOT = Path(__file__).parent / "builtin"
 """The packages that ship with the project."""
-
-
-def version_order(version: str) -> tuple[int, ...]:
-    """Sort key of a version: numeric by part, so that 10 comes after 9."""
-    return tuple(int(part) for part in version.split("."))
 
 
 def is_model(name: str, version: str = "0") -> bool:
@@ -43,7 +39,7 @@ class Repository(Protocol):
         ...
 
     def find(self, name: str, version: str | None = None) -> ModelPackage:
-        """A verified package on this machine's disk; the newest version unless one is named.
+        """A verified package on this machine's disk; the newest number unless one is named.
 
         Raises:
             UnknownModelError: There is no such package; the message lists what there is.
@@ -105,15 +101,16 @@ class ModelRepository:
         return ModelPackage.load(self.directory_of(name, version))
 
     def directory_of(self, name: str, version: str | None = None) -> Path:
-        """Where a version lies, the newest one unless one is named; nothing of it is read.
+        """Where a version lies, the newest number unless one is named; nothing of it is read.
 
         Raises:
             UnknownModelError: There is no such package; the message lists what there is.
         """
         versions = self.versions(name)
-        if not versions or (version is not None and version not in versions):
+        wanted = version or newest(versions)
+        if wanted is None or wanted not in versions:
             raise unknown(self, name, version)
-        return self.root / name / (version or versions[-1])
+        return self.root / name / wanted
 
     def remove(self, name: str, version: str) -> None:
         """Removes a version; it is gone for readers at once.

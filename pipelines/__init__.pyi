@@ -36,7 +36,8 @@ from .metrics import (
 )
 from .place_check import PlaceCheck as PlaceCheck
 from .plan import (
-    COVERAGE_S as COVERAGE_S, CameraPlan as CameraPlan, ModelRef as ModelRef,
+    AdaptiveFps as AdaptiveFps, COVERAGE_S as COVERAGE_S,
+    CameraPlan as CameraPlan, ModelRef as ModelRef,
     PRIORITIES as PRIORITIES, Priority as Priority,
     Route as Route, Routes as Routes,
     TaskPlan as TaskPlan, model_keys as model_keys,

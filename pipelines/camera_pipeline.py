@@ -94,14 +94,14 @@ class CameraPipeline:
         rules = [rule for task in plan.tasks for rule in task.rules]
         places = LivePlaces.of(plan)
         self._places = places.zones
-        self.live = LiveView(places, max((task.fps for task in plan.tasks), default=1.0))
+        self.live = LiveView(places, max((task.most_fps for task in plan.tasks), default=1.0))
         zones, lines = ([rule.zones for rule in rules], [rule.lines for rule in rules])
         self._groups = IncidentGroups(chain(*zones, *lines))
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
         self._fault_since_s: float | None = None
-        gaps_s = {task.task: longest_gap_s(task.fps, task.rules) for task in plan.tasks}
+        gaps_s = {task.task: longest_gap_s(task.least_fps, task.rules) for task in plan.tasks}
         settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
         self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})

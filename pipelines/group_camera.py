@@ -24,6 +24,7 @@ from camera_adapters import (
     StateChange,
 )
 from models.detections import Detections
+from pipelines.adaptive_rate import AdaptiveRates
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.coverage import (
@@ -41,7 +42,7 @@ from pipelines.evidence_clip import ClipRecorder
 from pipelines.incident import EndReason
 from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.metrics import StatisticsSnapshot
-from pipelines.motion_gate import MotionGate
+from pipelines.motion_gate import gate_of
 from pipelines.place_check import PlaceCheck
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
@@ -133,7 +134,8 @@ class GroupCamera:
             memory,
             partial(recorder.ended_before, plan.camera.id),
         )
-        self._gate = None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s)
+        self._gate = gate_of(plan)
+        self._rates = AdaptiveRates(plan) if plan.is_adaptive else None
         self._remembered_s = time.monotonic()
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self.ledger.asked = self._reader.asked
@@ -172,7 +174,7 @@ class GroupCamera:
         if held is None:
             return False
         self.pipeline.statistics.held()
-        self.pipeline.process_frame(held.frame, routes, held.found, time.monotonic())
+        self._process(held.frame, routes, held.found, time.monotonic())
         return True
 
     def process(
@@ -181,7 +183,17 @@ class GroupCamera:
         """Processes a frame that was inferred; see `CameraPipeline.process_frame`."""
         if self._gate is not None:
             self._gate.note(frame, found)
-        self.pipeline.process_frame(frame, routes, found, now_s)
+        self._process(frame, routes, found, now_s)
+
+    def _process(
+        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
+    ) -> None:
+        tracks = self.pipeline.process_frame(frame, routes, found, now_s)
+        if self._rates is not None:
+            before, rates = self._rates.rates, self._rates.note(frame, routes, tracks)
+            if rates != before:
+                self._reader.pace(rates)
+                self.pipeline.statistics.paced(rates)
 
     def reject(self, fault: CameraFault) -> None:
         """See `CameraReader.reject`."""

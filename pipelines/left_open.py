@@ -55,7 +55,7 @@ def resumption_s(plan: CameraPlan) -> dict[str, float]:
             parameters = known.Parameters.model_validate(dict(rule.parameters))
             if not isinstance(parameters, RuleParameters):
                 continue  # It only measures.
-            wait_s = min(START_S + parameters.confirm_s + FRAMES / task.fps, MOST_S)
+            wait_s = min(START_S + parameters.confirm_s + FRAMES / task.least_fps, MOST_S)
             waits[rule.kind] = max(waits.get(rule.kind, 0.0), wait_s)
     return waits
 

@@ -207,7 +207,7 @@ RATE_RESULTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Wanted and achieved inferences per second of one task."""
+    """Inferences per second of one task: what it wants now, and what it got lately."""
 
     requested_fps: float
     achieved_fps: float
@@ -316,6 +316,11 @@ class CameraStatistics:
     def held(self) -> None:
         """Nothing has moved in a frame: it gets the results of an earlier one."""
         self._held += 1
+
+    def paced(self, rates: Mapping[str, float]) -> None:
+        """Tasks want other rates from now on, frames per second."""
+        for task, fps in rates.items():
+            self._tasks[task].requested_fps = fps
 
     def rerouted(self) -> None:
         """Other versions infer from now on."""

@@ -14,10 +14,12 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from camera_adapters import AnalysisImage, Frame, Luma, Size
 from models.detections import Detections
-from pipelines.plan import ModelRef
+from pipelines.plan import CameraPlan, ModelRef
+from pipelines.rules.zone import Zone
 from pipelines.signals.motion import moved_pixels
 
 LUMA_SIZE: Final = Size(320, 180)
@@ -39,6 +41,10 @@ LEAST_PIXELS: Final = 3
 
 EARLY_S: Final = 0.05
 """A frame that comes so much early counts as due: frames do not keep time to the millisecond."""
+
+
+MaskedPixels = npt.NDArray[np.bool_]
+"""(H, W): true where nothing counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +74,15 @@ class _Inferred:
 class MotionGate:
     """The gate of one camera. Not thread-safe."""
 
-    def __init__(self, longest_s: float) -> None:
-        """`longest_s` is the longest time between two inferences of a model, seconds."""
+    def __init__(self, longest_s: float, masks: Iterable[Zone] = ()) -> None:
+        """Starts with nothing.
+
+        Args:
+            longest_s: The longest time between two inferences of a model, seconds.
+            masks: What moves in them counts as little as what is found in them.
+        """
         self._longest_s = longest_s
+        self._masked = masked_pixels(masks)
         self._inferred: dict[ModelRef, _Inferred] = {}
         self._luma: Luma | None = None
 
@@ -91,7 +103,7 @@ class MotionGate:
             return None
         # Models that were due together have one image.
         images = {id(one.luma): one.luma for one in known.values()}.values()
-        if any(has_moved(image, self._luma) for image in images):
+        if any(has_moved(image, self._luma, self._masked) for image in images):
             return None
         views = {model.view: one.view for model, one in known.items()}
         found = {model: one.found for model, one in known.items()}
@@ -115,7 +127,24 @@ class MotionGate:
         return is_new and before.stream_restarts == frame.stream_restarts
 
 
-def has_moved(before: Luma, now: Luma) -> bool:
+def gate_of(plan: CameraPlan) -> MotionGate | None:
+    """The gate of a camera; None where every due frame is inferred."""
+    return None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s, plan.masks)
+
+
+def masked_pixels(masks: Iterable[Zone]) -> MaskedPixels | None:
+    """Where masks lie in an image of `LUMA_SIZE`; None without any."""
+    size = np.array((LUMA_SIZE.width, LUMA_SIZE.height))
+    polygons = [np.round(np.array(mask.polygon) * size).astype(np.int32) for mask in masks]
+    if not polygons:
+        return None
+    drawn = np.zeros((LUMA_SIZE.height, LUMA_SIZE.width), np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(drawn, [polygon], (1,))
+    return drawn.astype(np.bool_)
+
+
+def has_moved(before: Luma, now: Luma, masked: MaskedPixels | None = None) -> bool:
     """Whether any part of an image differs from another one.
 
     Brightness that changes a little and everywhere by the same amount is light, and no motion.
@@ -123,10 +152,13 @@ def has_moved(before: Luma, now: Luma) -> bool:
     Args:
         before: (H, W) uint8.
         now: The same.
+        masked: Pixels that do not count; None where all do.
     """
     moved, light = moved_pixels(before, now, LEAST_CHANGE, NOISE_FACTOR, SAMPLED)
     if abs(light) >= LIGHT_CHANGE:
         return True
+    if masked is not None:
+        moved &= ~masked
     differs = moved.view(np.uint8)
     if cv2.countNonZero(differs) < LEAST_PIXELS:
         return False

@@ -11,6 +11,7 @@ import numpy as np
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from models.detections import ClassScores, thresholds_by_class
 from pipelines.rules.rule_plan import RulePlan
+from pipelines.rules.zone import Zone
 from pipelines.signals.sight import CANNOT_SEE_S
 from pipelines.signals.signal import Signal
 from pipelines.thresholds import NamedThresholds
@@ -119,6 +120,19 @@ def model_keys(routes: Routes) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class AdaptiveFps:
+    """Other rates of a task than its usual one, frames per second; None where it has none.
+
+    Attributes:
+        idle: While nothing is seen and nothing moves.
+        near: While an object is near a line or the edge of a zone.
+    """
+
+    idle: float | None = None
+    near: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPlan:
     """One task of one camera: which model infers, how often, and which rules observe.
 
@@ -128,6 +142,7 @@ class TaskPlan:
         priority: Whose rates shrink last when not all can be given.
         thresholds: What the configuration wants instead of the thresholds of whatever version
             infers; `model` has them already.
+        adaptive: Its rates where the scene asks for less or more than `fps`.
     """
 
     task: str
@@ -138,6 +153,22 @@ class TaskPlan:
     pinned: bool = False
     priority: Priority = "normal"
     thresholds: NamedThresholds = field(default_factory=NamedThresholds)
+    adaptive: AdaptiveFps = AdaptiveFps()
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether its rate follows the scene."""
+        return self.adaptive != AdaptiveFps()
+
+    @property
+    def least_fps(self) -> float:
+        """The lowest rate that it may go down to."""
+        return self.fps if self.adaptive.idle is None else self.adaptive.idle
+
+    @property
+    def most_fps(self) -> float:
+        """The highest rate that it may go up to."""
+        return self.fps if self.adaptive.near is None else self.adaptive.near
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +183,7 @@ class CameraPlan:
         measurements: Kinds of measurements of its rules that are published; None for all.
         motion_gate_s: The longest time without an inference while nothing moves, seconds; None
             infers every due frame.
+        masks: Where nothing that moves is a reason to infer, or to analyse more often.
     """
 
     camera: CameraSpec
@@ -162,6 +194,12 @@ class CameraPlan:
     masking: bool = True
     measurements: frozenset[str] | None = None
     motion_gate_s: float | None = None
+    masks: tuple[Zone, ...] = ()
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the rate of some task follows the scene."""
+        return any(task.is_adaptive for task in self.tasks)
 
     @property
     def routes(self) -> Routes:

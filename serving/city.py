@@ -15,6 +15,7 @@ from serving.detectors import detector_service
 from serving.errors import ServingError
 from serving.launch import wait_until_running
 from serving.placement import placed_plan
+from serving.precision_choice import with_fastest_precisions
 from serving.watched_director import WatchedDirector
 from serving.worker_state import WorkerState
 
@@ -35,7 +36,7 @@ class City:
         Raises:
             ServingError: A model could not be served; the text names it.
         """
-        self._plan = plan = placed_plan(plan, on_step)
+        self._plan = plan = placed_plan(with_fastest_precisions(plan, on_step), on_step)
         source = plan.versions.source if plan.versions else None
         self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.

@@ -106,6 +106,8 @@ class CityPlan:
         city: What names the city in the CloudEvents source of its events.
         rollouts: A table for every model that a task names without a version.
         absent: Why versions that a table names are not among the models, by `name/version`.
+        other_precisions: By model that the city has not run yet, what may take the place of its
+            stable version because it is faster here.
         versions: Where further versions come from; None where there are none.
         wish: How models shall run.
         detector: What runs them, once that is decided.
@@ -125,6 +127,7 @@ class CityPlan:
     city: str = "city"
     rollouts: tuple[Rollout, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
+    other_precisions: Mapping[str, tuple[ServedModel, ...]] = field(default_factory=dict)
     versions: RepositoryVersions | None = None
     wish: Wish = Wish()
     detector: DetectorKind = "ray_serve"

@@ -163,7 +163,7 @@ def _best_on_gpu(trial: TrialProcess, model: ServedModel) -> MeasuredRuns:
 
 def _longest_run_s(cameras: Sequence[CameraPlan]) -> float:
     """How long one run may take, so that frames stay young."""
-    return AGE_SHARE / max(task.fps for camera in cameras for task in camera.tasks)
+    return AGE_SHARE / max(task.most_fps for camera in cameras for task in camera.tasks)
 
 
 def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -> CityPlan:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from camera_adapters import Size
-from models import ModelError, ModelPackage, WantedProvider
+from models import ModelError, ModelPackage, Precision, WantedProvider, plain_version
 from models.admission import admitted
 from pipelines import ModelRef, NamedThresholds
 from serving.errors import RolloutError
 from serving.model_source import ModelSource, RemotePackage
+
+log = logging.getLogger(__name__)
 
 
 class DetectorArgs(BaseModel):
@@ -46,12 +49,14 @@ class ServedModel:
 
     Attributes:
         tasks: What its package says that it is made for.
+        precision: Number format of its network.
     """
 
     ref: ModelRef
     args: DetectorArgs
     sha256: str
     tasks: tuple[str, ...]
+    precision: Precision = "fp32"
 
     @property
     def title(self) -> str:
@@ -100,6 +105,7 @@ def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
         args=DetectorArgs.model_validate({"package": package.directory.resolve(), **args}),
         sha256=package.manifest.sha256,
         tasks=package.manifest.tasks,
+        precision=package.manifest.precision,
     )
 
 
@@ -126,3 +132,15 @@ class RepositoryVersions:
         except ModelError as error:
             raise RolloutError(str(error)) from None
         return served_model(package, package=self.source.place(package), **self.args)
+
+    def other_precisions(self, model: ModelRef) -> tuple[ServedModel, ...]:
+        """The same version in other precisions, as far as it was admitted in them."""
+        found = []
+        for version in self.source.open().versions(model.name):
+            if version != model.version and plain_version(version) == plain_version(model.version):
+                try:
+                    found.append(self.find(model.name, version))
+                except RolloutError as error:
+                    facts = {"model": f"{model.name}/{version}", "reason": str(error)}
+                    log.warning("precision_left_out", extra=facts)
+        return tuple(found)

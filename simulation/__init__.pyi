@@ -3,4 +3,4 @@ from .clips import (
 )
 from .recorded_clips import write_clip as write_clip
 from .stamp import read_stamp as read_stamp
-from .stamped_clips import ensure_stamped_clip as ensure_stamped_clip
+from .stamped_clips import ClipShow as ClipShow, ensure_stamped_clip as ensure_stamped_clip

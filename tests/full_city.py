@@ -34,6 +34,8 @@ ANSWER: Final = ModelAnswer(
     labels=MODEL.labels,
     thresholds=ThresholdsAnswer(default=0.4, classes={}),
     provider="cpu",
+    precision="fp32",
+    chosen="",
     application="",
     status="RUNNING",
     replicas=1,

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.incident_path.expectation import ExpectedIncident
-from pipelines.rules import RULES
+from pipelines.rules import RULES, min_fps
 from simulation.scenes import WatchedScene
 
 FPS: Final = 5.0
+LEAST_MARGIN: Final = 1.1
+"""A rate must be above the least one of a rule, and frames have jitter."""
 """Frames per second that each task of a drawn camera analyses."""
 
 CAMERA: Final = "bench"
@@ -76,6 +78,21 @@ class IncidentCase:
         """The same with other keys of its camera."""
         return replace(self, camera={**self.camera, **keys})
 
+    def with_models(self, **keys: object) -> IncidentCase:
+        """The same with other keys of `models`."""
+        return replace(self, models={**self.models, **keys})
+
+    def with_adaptive_fps(self, idle: float | None, near: float | None) -> IncidentCase:
+        """The same with other rates of its tasks; an idle one is as low as their rules allow."""
+        tasks = {}
+        for name, task in (self.camera.get("tasks") or {}).items():
+            rates = {} if near is None else {"near": near}
+            needed = max(map(_least_fps, (task.get("rules") or {}).items()), default=0.0)
+            if idle is not None and LEAST_MARGIN * needed < task.get("fps", FPS):
+                rates["idle"] = max(idle, round(LEAST_MARGIN * needed, 2))
+            tasks[name] = {**task, "adaptive_fps": rates}
+        return self.with_camera(tasks=tasks)
+
     def document(self, folder: Path) -> dict[str, Any]:
         """A whole configuration with this one camera; what it stores would be below a folder."""
         return {
@@ -85,6 +102,14 @@ class IncidentCase:
             "models": dict(self.models),
             "state": str(folder / "state"),
         }
+
+
+def _least_fps(listed: tuple[str, Mapping[str, Any] | None]) -> float:
+    kind, given = listed
+    rule = RULES[kind]
+    fields = rule.Parameters.model_fields
+    known = {key: value for key, value in (given or {}).items() if key in fields}
+    return min_fps(rule, rule.Parameters.model_validate(known))
 
 
 def drawn_case(watched: WatchedScene) -> IncidentCase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,7 +42,7 @@ def camera_of(file: Path, named: str) -> LoadedCamera:
     return chosen.plan, chosen.models
 
 
-def incidents(
+def incidents(  # noqa: PLR0913, PLR0917 - options, which people name
     seed: Annotated[int, typer.Option(min=0, help="Of the drawn scenes; any number.")] = 1,
     scenes: Annotated[
         str,
@@ -69,6 +69,18 @@ def incidents(
         float | None,
         typer.Option(min=0.5, max=30, help="The key `motion_gate_s` of the cameras, seconds."),
     ] = None,
+    precision: Annotated[
+        Literal["fp32", "int8"] | None, typer.Option(help="The key `precision` of the models.")
+    ] = None,
+    idle_fps: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05, max=30, help="`adaptive_fps: idle` of all tasks, as low as their rules allow."
+        ),
+    ] = None,
+    near_fps: Annotated[
+        float | None, typer.Option(min=0.05, max=30, help="`adaptive_fps: near` of all tasks.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Measure what the rules report of drawn scenes, or of recordings, against what happens.
@@ -89,5 +101,8 @@ def incidents(
         ablate=tuple(one.value for one in ablate or ()),
         processes=processes,
         motion_gate_s=motion_gate,
+        precision=precision,
+        idle_fps=idle_fps,
+        near_fps=near_fps,
     )
     publish(run(benchmark, progress()), where)

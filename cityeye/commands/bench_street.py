@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +29,7 @@ from cityeye.model_place import cache_folder
 if TYPE_CHECKING:
     from benchmarks.street import Street
     from benchmarks.subject import Say
+    from simulation import ClipShow
 
 BUILT_IN = "traffic"
 SCENES = ("crossroad-jam",)
@@ -40,7 +42,8 @@ PeersOption = Annotated[
     str,
     typer.Option(
         metavar="NAME,...",
-        help="Whom to compare with: loop, serve-per-frame, ultralytics; empty for nobody.",
+        help="Whom to compare with: loop, serve-per-frame, ultralytics; decoding for what reading "
+        "and decoding alone allow; empty for nobody.",
     ),
 ]
 SettleOption = Annotated[
@@ -67,6 +70,30 @@ NeighbourOption = Annotated[
 ]
 
 
+CityPrecisionOption = Annotated[
+    Literal["fp16", "int8"] | None,
+    typer.Option("--city-precision", help="The city runs the model in it, the peers as it is."),
+]
+GateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--motion-gate", help="The key motion_gate_s of the city's cameras.", min=0.5, max=30
+    ),
+]
+StillOption = Annotated[
+    float,
+    typer.Option(
+        "--still",
+        help="Seconds for which cameras show motion and then none, in turns; 0 for motion always.",
+        min=0,
+        max=60,
+    ),
+]
+KeyFrameOption = Annotated[
+    float, typer.Option("--key-frames", help="Seconds between key frames.", min=0.2, max=10)
+]
+
+
 class Growth(StrEnum):
     """What grows with the load."""
 
@@ -89,6 +116,10 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
     settle: SettleOption = 4.0,
     cameras_per_worker: PerWorkerOption = None,
     busy_neighbour: NeighbourOption = False,
+    city_precision: CityPrecisionOption = None,
+    motion_gate: GateOption = None,
+    still: StillOption = 0.0,
+    key_frames: KeyFrameOption = 1.6,
     ultralytics_python: PythonOption = "",
     ultralytics_model: UltralyticsOption = "",
     ultralytics_imgsz: SizeOption = "384x640",
@@ -97,12 +128,20 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
 ) -> None:
     """Search the largest number of cameras at a service level, over real RTSP."""
     from benchmarks.streams import StreamsBenchmark, run
+    from benchmarks.subject import package_of
+    from models import in_precision
+    from simulation import ClipShow
 
     where, say = outputs(json, plot), progress()
     street = _street(
         model, package, clip, say, settle, cameras_per_worker, busy_neighbour,
         (ultralytics_python, ultralytics_model, ultralytics_imgsz),
+        ClipShow(key_frame_s=key_frames, still_s=still),
     )  # fmt: skip
+    street = replace(street, motion_gate_s=motion_gate)
+    if city_precision is not None:
+        folder = street.package.with_name(in_precision(street.package.name, city_precision))
+        street = replace(street, city_package=package_of("", folder).directory)
     wanted = StreamsBenchmark(
         street, contestants_of(peers, street), fps, first, cameras, seconds, rounds
     )
@@ -226,7 +265,7 @@ def contestants_of(peers: str, street: Street) -> tuple[str, ...]:
     return (CITYEYE, *dict.fromkeys(names))
 
 
-def _street(
+def _street(  # noqa: PLR0913, PLR0917 - what three commands have in common
     model: str,
     package: Path | None,
     clip: Path | None,
@@ -235,10 +274,12 @@ def _street(
     cameras_per_worker: int | None,
     busy_neighbour: bool,
     ultralytics: Sequence[str],
+    show: ClipShow | None = None,
 ) -> Street:
     """Package and stamped cameras; makes the clip where it is missing."""
     from benchmarks.street import street_of
     from benchmarks.subject import clips_of, package_of
+    from simulation import ClipShow
 
     cache = cache_folder(CLIPS, os.environ)
     (recording,) = clips_of(clip, cache, say, SCENES).values()
@@ -247,6 +288,7 @@ def _street(
         package_of(model, package),
         recording,
         cache,
+        show or ClipShow(),
         settle_s=settle_s,
         cameras_per_worker=cameras_per_worker,
         busy_neighbour=busy_neighbour,

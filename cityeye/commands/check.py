@@ -20,6 +20,7 @@ def check(
 ) -> None:
     """Check a configuration file; lists every mistake with its line and what to do."""
     from cityeye.config import ConfigurationError, load_config
+    from cityeye.faster_precisions import faster_precisions
 
     try:
         loaded = load_config(config, os.environ)
@@ -43,7 +44,7 @@ def check(
             f"A model version that leaves service stays loaded for {kept_s:g} s, with the memory "
             "that it takes (`keep_warm_s` of `models`)."
         )
-    for sentence in loaded.rules.newer():
+    for sentence in (*loaded.rules.newer(), *faster_precisions(loaded)):
         typer.echo(f"{sentence}.")
 
 

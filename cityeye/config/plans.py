@@ -57,6 +57,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         masking=settings.keyframes.masking if camera.masking is None else camera.masking,
         measurements=_published(camera.measurements),
         motion_gate_s=camera.motion_gate_s,
+        masks=mask_zones(camera.masks),
     )
 
 
@@ -93,6 +94,7 @@ def camera_spec(camera: CameraSection, settings: Settings) -> CameraSpec:
         place=place,
         credentials=credentials,
         rates={name: task.fps for name, task in camera.tasks.items()},
+        most_fps=max(task.adaptive_fps.near or 0.0 for task in camera.tasks.values()),
         open_timeout_s=camera.open_timeout_s,
         read_timeout_s=camera.read_timeout_s,
         transport=camera.transport,
@@ -173,4 +175,5 @@ def _task(
         pinned="/" in task.model,
         priority=task.priority or camera.priority,
         thresholds=thresholds,
+        adaptive=task.adaptive_fps.rates,
     )

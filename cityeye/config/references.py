@@ -6,8 +6,9 @@ hide the next one. What has the wrong type is skipped: the schema has reported i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
@@ -18,12 +19,13 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.config.rates import check_rates, task_rules
 from cityeye.config.rule_options import VERSION, RuleOptions, options_of, parameters_of
-from models import ModelError, ModelPackage, UnknownModelError
+from models import ModelError, ModelPackage, Precision, UnknownModelError, in_precision
 from models.detections import plain_label
 from pipelines.access import is_loopback
 from pipelines.delivery import KEYFRAME_STORES
 from pipelines.rules import RuleType, versions_of
 
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
 STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
 
@@ -36,6 +38,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_destinations(document)
     _check_masking(document)
     _check_models(document, catalogue)
+    _check_precision(document, catalogue)
     for key, camera in _cameras(document):
         if camera.get("password") is not None and camera.get("username") is None:
             document.report((*key, "password"), "a password without a name", "Add `username:`.")
@@ -160,6 +163,32 @@ def _check_models(document: Document, catalogue: Catalogue) -> None:
     elif catalogue.is_empty:
         remedy = "Name a folder with NAME/VERSION/model.yaml below it."
         document.report(("models", "path"), "the folder holds no model package", remedy)
+
+
+def _check_precision(document: Document, catalogue: Catalogue) -> None:
+    """Checks that the models that the file names have the precision that it wants."""
+    said = _mapping(document.data, "models").get("precision")
+    wanted = next((one for one in PRECISIONS if one == said), None)
+    if wanted is None:
+        return
+    named = {
+        entry["model"]
+        for _, camera in _cameras(document)
+        for entry in _mapping(camera, "tasks").values()
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str)
+    }
+    for name in sorted(one for one in named if "/" not in one):
+        with contextlib.suppress(ModelError):
+            package = catalogue.find_model(name)
+            if package.manifest.precision == wanted:
+                continue
+            version = in_precision(package.version, wanted)
+            try:
+                catalogue.find_model(f"{name}/{version}")
+            except ModelError:
+                what = f"there is no {name}/{version} that was admitted"
+                remedy = f"Write `auto`, or `{package.manifest.precision}`."
+                document.report(("models", "precision"), what, remedy)
 
 
 def _check_task(

@@ -29,6 +29,7 @@ from cityeye.config.case_codes import CaseCodesSection
 from cityeye.config.retention import RetentionSection
 from cityeye.config.rule_options import ArmedSpans
 from cityeye.config.section import Section
+from cityeye.config.task_rate import MAX_FPS, MIN_FPS, USUAL_FPS, AdaptiveFpsSection
 from cityeye.config.values import (
     CalibrationPoint,
     ZonePolygon,
@@ -53,7 +54,7 @@ from event_hub import (
     SilenceLimit,
     SubscriptionSettings,
 )
-from models import BUILTIN_ROOT, Threshold, WantedProvider
+from models import BUILTIN_ROOT, Precision, Threshold, WantedProvider
 from pipelines import COVERAGE_S, Priority
 from pipelines.delivery import (
     AnySink,
@@ -76,8 +77,6 @@ from serving import (
 )
 
 MIB = 1024 * 1024
-MAX_FPS = 30.0
-MIN_FPS = 0.05
 
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
@@ -149,11 +148,13 @@ class TaskSection(Section):
     priority: Priority | None = None
     """`high`, `normal` or `low`; that of the camera without it, for example `high`"""
     fps: float = Field(
-        default=5.0,
+        default=USUAL_FPS,
         ge=MIN_FPS,
         le=MAX_FPS,
         description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}, for example `5`",
     )
+    adaptive_fps: AdaptiveFpsSection = AdaptiveFpsSection()
+    """the keys `idle` and `near`, for example `{idle: 1, near: 10}`"""
     thresholds: ThresholdsSection = ThresholdsSection()
     """the keys `default` and `classes`, for example `{classes: {person: 0.35}}`"""
     zones: Annotated[tuple[str, ...], NotEmpty] | None = None
@@ -277,6 +278,9 @@ class ModelsSection(Section, StoreKeys):
     """inferences of each model at once on this machine, or `auto`, for example `2`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""
+    precision: Literal["auto"] | Precision = "auto"
+    """`auto`, `fp32`, `fp16` or `int8`: in which precision a model begins that the city has not run
+    yet, for example `auto`"""
     keep_warm_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     """seconds that a version stays loaded after it left service, for a rollback, for example `0`"""
     detector: Literal["auto"] | DetectorKind = Field(

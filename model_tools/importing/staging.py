@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import ModelRepository
+from models import ModelRepository, plain_version
 
 HIDDEN = ".importing"
 TRIES = 100
@@ -130,4 +130,5 @@ def _highest(root: Path, name: str) -> int:
     """The highest whole number of a version that is there or being built; 0 without one."""
     there = ModelRepository(root).versions(name)
     building = (folder.name for folder in (root / HIDDEN / name).iterdir())
-    return max((int(one.partition(".")[0]) for one in (*there, *building)), default=0)
+    numbers = (int(plain_version(one).partition(".")[0]) for one in (*there, *building))
+    return max(numbers, default=0)

@@ -1,4 +1,8 @@
-"""Which version serves where nobody names one: the newest that was admitted."""
+"""Which version serves where nobody names one: the newest number that was admitted.
+
+The same version in another precision serves where somebody names it, or where a city has measured
+that it is faster.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from models.admission.report import why_not_admitted
 from models.errors import ModelError, NotAdmittedError
 from models.package import ModelPackage
 from models.repository import Repository
+from models.version import plain_version
 
 
 def admitted(repository: Repository, name: str, version: str | None = None) -> ModelPackage:
@@ -19,7 +24,8 @@ def admitted(repository: Repository, name: str, version: str | None = None) -> M
     if version is not None:
         return _admitted(repository.find(name, version))
     newest: ModelError | None = None
-    for candidate in reversed(repository.versions(name)):
+    plain = [one for one in repository.versions(name) if one == plain_version(one)]
+    for candidate in reversed(plain):
         try:
             return _admitted(repository.find(name, candidate))
         except ModelError as error:

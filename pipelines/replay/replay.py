@@ -14,13 +14,14 @@ from typing import Final
 
 from camera_adapters import CameraSpec, Frame, Playback
 from models.detections import Detections
+from pipelines.adaptive_rate import AdaptiveRates
 from pipelines.batcher import CameraRoutes, TakenFrames, assemble
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.coverage import Coverage
 from pipelines.detector import DetectorPort
 from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import EndReason, Measurement, Transition
-from pipelines.motion_gate import MotionGate
+from pipelines.motion_gate import gate_of
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules.condition import RuleExplanation
 from pipelines.rules.rule import Moment
@@ -106,7 +107,8 @@ class Replay:
         self._detector = detector
         self._routes = CameraRoutes(_unshadowed(plan).routes)
         self.analysed = self.held = 0
-        self._gate = None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s)
+        self._gate = gate_of(plan)
+        self._rates = AdaptiveRates(plan) if plan.is_adaptive else None
         self._watcher, *self._others = (_Watcher(_unshadowed(one)) for one in (plan, *others))
 
     def steps(self) -> Iterator[ReplayStep]:
@@ -144,6 +146,8 @@ class Replay:
         tracks = self._watcher.pipeline.process_frame(frame, routes, found, at_s)
         for one in self._others:
             one.pipeline.process_frame(frame, routes, found, at_s)
+        if self._rates is not None:
+            self._playback.pace(self._rates.note(frame, routes, tracks))
         signals = self._watcher.pipeline.signals
         new = None if signals is known else signals
         due = sorted(frame.tasks)

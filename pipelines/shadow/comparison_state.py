@@ -19,7 +19,7 @@ from pipelines.thresholds import NamedThresholds
 
 log = logging.getLogger(__name__)
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.jpg")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.jpg")
 
 
 class Gallery:

@@ -102,6 +102,9 @@ class ModelAnswer(ApiAnswer):
 
     `thresholds` are those in force, which the task of a camera may replace.
 
+    `precision` is the number format of its network; `chosen` says why the city began with this
+    precision of the version, empty where it had no choice.
+
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
     `warm` while it runs on for a rollback, until `warm_until`, and `pinned` where cameras name the
     version themselves. `cameras` are those on which it counts. `replicas` are those that run; 0
@@ -117,6 +120,8 @@ class ModelAnswer(ApiAnswer):
     labels: tuple[str, ...]
     thresholds: ThresholdsAnswer
     provider: str
+    precision: str
+    chosen: str
     application: str
     status: str
     replicas: int
@@ -224,6 +229,7 @@ def model_answer(
     warm = state.warm if state and state.warm and state.warm.version == version else None
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""
+    first = state.rollout.first if state else None
     return ModelAnswer.of(
         model,
         model.ref,
@@ -234,6 +240,7 @@ def model_answer(
         role=role or ("warm" if warm else "leaving" if leaving else "pinned"),
         warm_until=warm.until if warm else None,
         cameras=cameras,
+        chosen=first.why if first and first.version == version else "",
         inference_ms_per_image=metrics.run_ms_per_image,
     )
 

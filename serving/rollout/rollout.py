@@ -95,6 +95,13 @@ class Canary(_Table):
     cameras: tuple[str, ...]
 
 
+class FirstChoice(_Table):
+    """The version that a city began with where it had to choose between precisions, and why."""
+
+    version: VersionName
+    why: str
+
+
 class Rollout(_Table):
     """The table of one model.
 
@@ -105,6 +112,7 @@ class Rollout(_Table):
         shadow: Version that infers every camera and is only compared, empty without one.
         thresholds: By version what replaces the package's own.
         changed_at: When it was last changed, UTC; None before the first change.
+        first: How the first stable version was chosen; None where there was no choice.
     """
 
     model: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -114,6 +122,7 @@ class Rollout(_Table):
     shadow: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
     thresholds: dict[str, VersionThresholds] = Field(default_factory=dict)
     changed_at: datetime | None = None
+    first: FirstChoice | None = None
 
     @property
     def versions(self) -> tuple[str, ...]:

@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 
 FILE: Final = "rollouts.json"
 """In the state folder: what was decided outlives the process that decided it."""
-VERSION: Final = 3
-"""Version 1 was the mapping of tables alone; version 2 had one threshold for all classes."""
+VERSION: Final = 4
+"""Version 1 was the mapping of tables alone; version 2 had one threshold for all classes; version 3
+did not say how the first version was chosen."""
 _TABLES: Final = TypeAdapter(Mapping[str, Rollout])
 _TREE: Final = TypeAdapter(dict[str, Any])
 

@@ -6,29 +6,24 @@ saw.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from model_tools.admission import admit
-from model_tools.evaluation import GroundTruth, evaluate, recall_by_size
 from model_tools.importing import PackageFacts, keep_golden, write_package
-from models import Detector, ModelError, ModelPackage, Source
-from models.detections import Detections
+from models import ModelError, Source
 from simulation.scenes import Sample
-from simulation.training.card import SIZE_BOUNDS_PX, CardFacts, Measured, Provenance, card_text
+from simulation.training.card import CardFacts, Measured, Provenance, card_text
 from simulation.training.export import export
+from simulation.training.measuring import measure
 from simulation.training.network import Network
 from simulation.training.recipe import Recipe
 
 ARCHITECTURE = "CityEye dense-convolution detector, strides 8/16/32, trained from scratch"
 LICENCE = "Apache-2.0"
-TIMED_RUNS = 50
 GOLDEN_IMAGES = 2
 
 
@@ -85,30 +80,3 @@ def build_package(
     if not report.passed:
         raise ModelError(str(package), f"is not admitted: {report.reason}")
     return measured
-
-
-def measure(package: ModelPackage, known: Sequence[str], images: Sequence[Sample]) -> Measured:
-    """Runs a package over labelled images, one at a time, on one thread."""
-    detector = Detector(package)
-    found: list[Detections] = []
-    for one in images:
-        found.extend(detector.detect(one.image[None], threshold=0.0))
-    real = [
-        GroundTruth.of(one.boxes, one.class_ids, one.ignore).among(package.labels, known)
-        for one in images
-    ]
-    threshold = package.manifest.thresholds.default
-    results = evaluate(found, real, len(package.labels))
-    by_size = recall_by_size(found, real, SIZE_BOUNDS_PX, threshold=threshold)
-    milliseconds = _milliseconds(detector, images[0].image[None])
-    return Measured(package.labels, results, by_size, milliseconds, len(images), threshold)
-
-
-def _milliseconds(detector: Detector, image: npt.NDArray[np.uint8]) -> float:
-    """Median of repeated runs in CPU time, which neighbours on the machine cannot inflate much."""
-    spent = []
-    for _ in range(TIMED_RUNS):
-        started = time.process_time()
-        detector.run(image)
-        spent.append(time.process_time() - started)
-    return statistics.median(spent) * 1000.0

@@ -15,9 +15,11 @@ from benchmarks.incident_path.expectation import ExpectedIncident, ReportedIncid
 from benchmarks.incident_path.recordings import recorded_cases
 from benchmarks.incident_path.report import comparison_table, metrics_of, tables_of
 from benchmarks.incident_path.score import KindScore, MatchedCase, scores_of
-from benchmarks.incident_path.watch import CaseFindings
+from benchmarks.incident_path.watch import CaseFindings, loaded
+from benchmarks.incidents import IncidentsBenchmark, spared
 from benchmarks.result import BenchmarkResult, read_result
 from cityeye.cli import main
+from cityeye.commands.bench_incidents import camera_of
 from simulation.clips import encode_scene
 from simulation.scenes import incident_scene, scene_named
 
@@ -100,6 +102,26 @@ def test_scores_are_by_kind_and_hard_negatives_are_listed_with_what_was_raised()
     ((name, _, words),) = tables["Hard negatives: what was reported"]
     assert name == "bag-picked-up-1-1"
     assert words == f"{BAG} in ground, 30 to 40 s"
+
+
+def test_an_idle_rate_is_as_low_as_the_rules_of_a_task_allow():
+    for story, idle in (("bag-left", 1.0), ("dispersal", 2.2)):
+        case = drawn_case(incident_scene(1, f"{story}-1-1")).with_adaptive_fps(1.0, 10.0)
+        (task,) = case.camera["tasks"].values()
+        assert task["adaptive_fps"] == {"idle": idle, "near": 10.0}
+        plan, _ = loaded(case, camera_of)
+        assert plan.tasks[0].least_fps == idle, "and the configuration takes it"
+
+
+def test_what_is_spared_is_what_a_configuration_says():
+    case = drawn_case(incident_scene(1, "red-light-1-1"))
+    wanted = IncidentsBenchmark(camera_of, Path("cache"), motion_gate_s=2.0, precision="int8")
+    plan, models = loaded(spared(case, wanted), camera_of)
+    assert plan.motion_gate_s == 2.0
+    assert set(models) == {"traffic/1+int8"}
+    plan, models = loaded(spared(case, IncidentsBenchmark(camera_of, Path("cache"))), camera_of)
+    assert plan.motion_gate_s is None
+    assert set(models) == {"traffic/1"}
 
 
 def test_nothing_expected_and_nothing_reported_has_no_score():

@@ -112,7 +112,7 @@ def test_a_precision_that_runs_elsewhere_is_left_out(monkeypatch):
         return replace(package, manifest=manifest)
 
     monkeypatch.setattr(precision, "Detector", OnGpu)
-    monkeypatch.setattr(precision, "converted", called)
+    monkeypatch.setattr(precision, "lowered", called)
     said = []
     measured = run(FEW, said.append)
     assert "int8 is left out: it does not run on cuda" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
 from cityeye.street_city import document_of
 from models import BUILTIN_ROOT, ModelPackage
+from simulation import ClipShow
 from tests.camera_adapters.clips import write_clip
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -31,7 +33,7 @@ PACKAGE = BUILTIN_ROOT / "traffic" / "1"
 def street(tmp_path_factory) -> Street:
     folder = tmp_path_factory.mktemp("street")
     clip = write_clip(folder / "plain.mp4", width=640, height=360, frames=100)
-    return street_of(ModelPackage.load(PACKAGE), clip.path, folder, settle_s=0.5)
+    return street_of(ModelPackage.load(PACKAGE), clip.path, folder, ClipShow(), settle_s=0.5)
 
 
 def plausible(run: StreetRun, cameras: int) -> None:
@@ -86,6 +88,22 @@ def test_ray_serve_called_by_the_frame_is_measured(street):
     plausible(measure("serve-per-frame", Load(2, 5.0), street, 3.0), 2)
 
 
+def test_decoding_alone_is_measured(street):
+    plausible(measure("decoding", Load(2, 5.0), street, 3.0), 2)
+
+
+@pytest.mark.ray
+def test_a_city_with_a_gate_reports_how_old_frames_are_that_it_did_not_infer(tmp_path):
+    """Half of the clip stands still, so that half of the results are not inferred."""
+    clip = write_clip(tmp_path / "plain.mp4", width=640, height=360, frames=50)
+    package = ModelPackage.load(PACKAGE)
+    street = street_of(package, clip.path, tmp_path, ClipShow(still_s=2.0), settle_s=0.5)
+    run = measure("cityeye", Load(2, 5.0), replace(street, motion_gate_s=2.0), 6.0)
+    plausible(run, 2)
+    assert min(run.rates) > 4, "what is not inferred is analysed all the same"
+    assert run.age_p95_ms < 500, "and its age is its own"
+
+
 def test_a_soak_samples_what_could_grow(street):
     wanted = SoakBenchmark(street, Load(1, 5.0), minutes=0.05, contestant="loop", sample_s=0.5)
     result = run_soak(wanted, lambda _: None)
@@ -125,3 +143,7 @@ def test_the_city_gets_only_cameras_and_models(tmp_path):
     few = ContestantSpec(spec.cameras, 5.0, str(PACKAGE), "", options={"cameras_per_worker": "3"})
     assert document_of(few)["workers"] == {"cameras_per_worker": 3}
     assert yaml.safe_load(yaml.safe_dump(document)) == document
+    gated = ContestantSpec(spec.cameras, 5.0, str(PACKAGE), "", options={"motion_gate_s": "2.0"})
+    (camera,) = document_of(gated)["cameras"]
+    assert camera["motion_gate_s"] == 2.0
+    assert set(camera["masks"]) == {"stamp"}, "the stamp moves in every image"

@@ -70,3 +70,19 @@ def test_playback_that_fell_behind_goes_on_from_there():
     late_s = 1.0 + MAX_LAG_S + 5.0
     assert playback.delay_s(1.0, late_s) == 0.0
     assert playback.delay_s(1.4, late_s + 0.1) == pytest.approx(0.3)
+
+
+def test_another_rate_counts_from_the_next_image_on():
+    pacer = Pacer({"traffic": 5.0, "litter": 1.0})
+    times = [index / 25 for index in range(251)]
+
+    def count(task, begin_s, end_s):
+        return sum(task in pacer.due(at_s) for at_s in times if begin_s <= at_s < end_s)
+
+    assert count("traffic", 0.0, 4.0) == 20
+    pacer.rates = {"traffic": 1.0, "litter": 1.0}
+    assert count("traffic", 4.0, 7.0) == pytest.approx(3, abs=1)
+    pacer.rates = {"traffic": 12.5, "litter": 1.0}
+    assert count("traffic", 7.0, 10.0) == pytest.approx(37, abs=2), (
+        "without waiting a slow interval"
+    )

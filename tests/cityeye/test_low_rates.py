@@ -26,6 +26,46 @@ def city(task: str, kind: str, version: str, fps: float) -> str:
     return yaml.safe_dump({"cameras": [camera], "hub": {}})
 
 
+def adaptive(rates: dict[str, float], kind: str = "traffic.zone_traffic") -> str:
+    document = yaml.safe_load(city("traffic", kind, "1", 5.0))
+    document["cameras"][0]["tasks"]["traffic"]["adaptive_fps"] = rates
+    return yaml.safe_dump(document)
+
+
+def test_rates_that_follow_the_scene_are_part_of_the_plan(load_city):
+    (plan,) = load_city(adaptive({"idle": 2.0, "near": 10.0})).plans
+    (task,) = plan.tasks
+    assert (task.least_fps, task.fps, task.most_fps) == (2.0, 5.0, 10.0)
+    assert (plan.camera.fps, plan.camera.most_fps) == (5.0, 10.0)
+    (plan,) = load_city(adaptive({})).plans
+    assert not plan.is_adaptive
+
+
+def test_check_refuses_a_rate_near_edges_where_there_are_none(load_city):
+    document = yaml.safe_load(adaptive({"near": 10.0}, "traffic.congestion"))
+    task = document["cameras"][0]["tasks"]["traffic"]
+    del task["zones"], task["lines"]
+    with pytest.raises(ConfigurationError) as caught:
+        load_city(yaml.safe_dump(document))
+    assert "neither zones nor lines" in " ".join(str(one) for one in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("rates", "key", "says"),
+    [
+        ({"idle": 1.5}, "idle", "at `1.5` frames per second the rule traffic.zone_traffic 1 could"),
+        ({"idle": 5.0}, "idle", "`5` is not below the usual rate, `5` frames per second"),
+        ({"near": 4.0}, "near", "`4` is not above the usual rate, `5` frames per second"),
+    ],
+)
+def test_check_refuses_rates_that_make_no_sense(load_city, rates, key, says):
+    with pytest.raises(ConfigurationError) as caught:
+        load_city(adaptive(rates))
+    (problem,) = caught.value.problems
+    assert problem.key == f"cameras[0].tasks.traffic.adaptive_fps.{key}"
+    assert says in problem.what
+
+
 @pytest.mark.parametrize(
     ("task", "kind", "version"), [(one.task, one.kind, one.version) for one in describe_rules()]
 )

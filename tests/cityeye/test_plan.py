@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cityeye.config import load_config
+from cityeye.cli import main
+from cityeye.config import ConfigurationError, load_config
 from cityeye.plan import city_plan
 from event_hub import HubRetention
+from models.package import ModelPackage
 from pipelines.delivery import Retention, RetentionLimit
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.thresholds import NamedThresholds
 from serving.city_plan import Wish, shares
 from serving.errors import RolloutError
-from serving.rollout.rollout import Canary, Rollout
+from serving.rollout.rollout import Canary, FirstChoice, Rollout
 from serving.rollout.rollouts import save_rollouts
+from tests.models.admitted import as_if_admitted
+from tests.models.tiny import as_int8
 
 
 @pytest.fixture
@@ -58,6 +62,61 @@ def test_the_first_start_takes_the_newest_admitted_version(city):
     assert {model.ref.key for model in plan.models} == {"traffic/1", "traffic/2"}
     (city.parent / "packages" / "traffic" / "2" / "admission.json").unlink()
     assert versions(planned(city)) == {"free": "1", "pinned": "1"}
+
+
+@pytest.fixture
+def lowered(city):
+    """The city, with an int8 version of its newest one."""
+    package = ModelPackage.load(city.parent / "packages" / "traffic" / "2")
+    int8 = as_if_admitted(as_int8(package))
+    manifest = int8.directory / "model.yaml"
+    document = yaml.safe_load(manifest.read_text("utf-8")) | {"measured": {"times_fp32": 1.9}}
+    manifest.write_text(yaml.safe_dump(document), "utf-8")
+    return city
+
+
+def test_a_model_that_is_new_to_the_city_may_begin_in_another_precision(lowered):
+    plan = planned(lowered)
+    assert plan.rollouts == (Rollout(model="traffic", stable="2"),), "measured where it runs"
+    assert [one.ref.version for one in plan.other_precisions["traffic"]] == ["2+int8"]
+    save_rollouts(lowered.parent / "state", {"traffic": Rollout(model="traffic", stable="2")})
+    assert planned(lowered).other_precisions == {}, "a city keeps what it runs"
+
+
+@pytest.mark.parametrize(("wanted", "version"), [("fp32", "2"), ("int8", "2+int8")])
+def test_a_precision_that_is_named_is_not_measured(lowered, wanted, version):
+    with_models(lowered, precision=wanted)
+    plan = planned(lowered)
+    assert plan.other_precisions == {}
+    assert versions(plan) == {"free": version, "pinned": "1"}
+
+
+def test_a_precision_that_there_is_not_is_named_with_its_line(city):
+    with_models(city, precision="int8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(city, {})
+    (problem,) = caught.value.problems
+    assert "there is no traffic/2+int8 that was admitted" in str(problem)
+    assert "Write `auto`, or `fp32`." in str(problem)
+
+
+def test_check_names_a_faster_precision_until_the_city_has_measured_it(lowered, capsys):
+    state = lowered.parent / "state"
+    assert main(["check", str(lowered)]) == 0
+    assert "2+int8" not in capsys.readouterr().out, "the first start measures it"
+    save_rollouts(state, {"traffic": Rollout(model="traffic", stable="2")})
+    assert main(["check", str(lowered)]) == 0
+    assert "traffic/2+int8 is there, the same network 1.9 times as fast" in capsys.readouterr().out
+    measured = FirstChoice(version="2", why="int8 infers 0.97 times as many")
+    save_rollouts(state, {"traffic": Rollout(model="traffic", stable="2", first=measured)})
+    assert main(["check", str(lowered)]) == 0
+    assert "2+int8" not in capsys.readouterr().out
+
+
+def with_models(city, **keys):
+    document = yaml.safe_load(city.read_text("utf-8"))
+    document["models"] |= keys
+    city.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
 def test_what_was_rolled_out_is_what_runs(city):

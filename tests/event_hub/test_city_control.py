@@ -207,6 +207,8 @@ def test_decisions_about_versions_go_on_with_their_reason(hub, control, tmp_path
     assert control.changes[-1] == ("POST", f"/models/traffic/promote?{said}", b"", "Li")
     assert decide("rollback", why | {"version": "3"}) == 200
     assert control.changes[-1][1] == f"/models/traffic/rollback?{said}&version=3"
+    assert decide("rollback", why | {"version": "3+int8"}) == 200
+    assert control.changes[-1][1] == f"/models/traffic/rollback?{said}&version=3%2Bint8"
     assert decide("rollout", why | {"canary": "2", "cameras": "10%"}) == 200
     assert json.loads(control.changes[-1][2]) == {"canary": "2", "cameras": "10%"}
     done = len(control.changes)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from model_tools.evaluation import GroundTruth, evaluate, mean_average_precision
+from models.admission import why_not_admitted
 from models.detector import Detector
 from models.package import ModelPackage
 from models.repository import BUILTIN_ROOT, ModelRepository
@@ -71,8 +72,25 @@ def test_the_card_has_the_measurements_of_the_manifest(name):
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_a_package_finds_what_a_new_scene_shows(name):
-    package = builtin(name)
+def test_an_int8_version_ships_beside_each_package(name):
+    fp32, int8 = builtin(name), ModelRepository(BUILTIN_ROOT).find(name, "1+int8")
+    assert int8.manifest.precision == "int8"
+    assert int8.manifest.source.sha256 == fp32.manifest.sha256, "made from the one that ships"
+    assert int8.manifest.golden == fp32.manifest.golden, "compared with what that one finds"
+    assert (int8.labels, int8.manifest.thresholds) == (fp32.labels, fp32.manifest.thresholds)
+    assert why_not_admitted(int8) == ""
+    measured = int8.manifest.measured
+    assert measured["map50"] - measured["map50_fp32"] == pytest.approx(measured["map50_change"])
+    assert measured["map50_change"] > -0.01
+    card = (int8.directory / "CARD.md").read_text(encoding="utf-8")
+    assert f"{measured['map50_change']:+.4f} against fp32" in card
+    assert f"{measured['times_fp32']:g} times as many images per second" in card
+
+
+@pytest.mark.parametrize("version", ["1", "1+int8"])
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_package_finds_what_a_new_scene_shows(name, version):
+    package = ModelRepository(BUILTIN_ROOT).find(name, version)
     samples = images_of(recipe_named(name).speciality.places)
     detector = Detector(package)
     numbers = np.array(

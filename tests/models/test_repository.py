@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from models.errors import UnknownModelError
-from models.repository import ModelRepository, version_order
-from tests.models.tiny import tiny_package
+from models.errors import PackageError, UnknownModelError
+from models.package import ModelPackage
+from models.repository import ModelRepository
+from models.version import version_order
+from tests.models.tiny import as_int8, tiny_package
 
 
 def test_the_newest_version_is_found_by_number(tmp_path):
@@ -20,8 +22,26 @@ def test_the_newest_version_is_found_by_number(tmp_path):
 
 
 def test_versions_are_ordered_part_by_part():
-    shuffled = ["1.10", "1.9", "2", "1", "1.0"]
-    assert sorted(shuffled, key=version_order) == ["1", "1.0", "1.9", "1.10", "2"]
+    shuffled = ["1.10", "1.9", "2", "1+int8", "1", "1.0"]
+    ordered = ["1", "1+int8", "1.0", "1.9", "1.10", "2"]
+    assert sorted(shuffled, key=version_order) == ordered
+
+
+def test_another_precision_is_found_by_its_name_only(tmp_path):
+    lowered = as_int8(tiny_package(tmp_path, version="2"))
+    repository = ModelRepository(tmp_path)
+    assert repository.versions("tiny") == ("2", "2+int8")
+    assert repository.find("tiny").version == "2"
+    assert repository.find("tiny", "2+int8").onnx_path == lowered.onnx_path
+
+
+def test_a_version_in_another_precision_than_its_name_says_is_refused(tmp_path):
+    lowered = as_int8(tiny_package(tmp_path, version="2"))
+    manifest = lowered.directory / "model.yaml"
+    text = manifest.read_text("utf-8").replace("precision: int8", "precision: fp32")
+    manifest.write_text(text, "utf-8")
+    with pytest.raises(PackageError, match=r"version 2\+int8 is in fp32: correct either"):
+        ModelPackage.load(lowered.directory)
 
 
 @pytest.mark.parametrize(("name", "version"), [("street", None), ("tiny", "7"), ("../tiny", None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -182,6 +183,17 @@ def tiny_package(
     groups = each_alone(tuple(range(len(LABELS))))
     task = HeadTask(SIZE, len(LABELS), groups, Selection(rows=20))
     return write_package(root, wrap(network, "cityeye", task), SIZE, facts(name, version))
+
+
+def as_int8(package: ModelPackage) -> ModelPackage:
+    """The same graph as `<version>+int8`; it is not converted."""
+    directory = package.directory.with_name(f"{package.version}+int8")
+    shutil.copytree(package.directory, directory)
+    manifest = directory / MANIFEST_FILE
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    document |= {"version": directory.name, "precision": "int8"}
+    manifest.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return ModelPackage.load(directory)
 
 
 def random_images(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:

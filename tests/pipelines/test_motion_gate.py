@@ -13,6 +13,7 @@ from camera_adapters.geometry import Size, ViewSpec
 from models.detections import Detections
 from pipelines.motion_gate import LUMA_SIZE, MotionGate, has_moved
 from pipelines.plan import ModelRef
+from pipelines.rules.zone import Zone
 from tests.pipelines.frames import SIZE, PlainImage, make_frame
 from tests.pipelines.test_batcher import CROWDING, TRAFFIC
 
@@ -56,6 +57,14 @@ def test_a_little_light_is_no_motion_and_much_is() -> None:
     before = street()
     assert not has_moved(before, before + np.uint8(8))
     assert has_moved(before, before + np.uint8(30))
+
+
+def test_what_moves_in_a_mask_is_no_motion() -> None:
+    mask = Zone("clock", ((0.25, 0.4), (0.35, 0.4), (0.35, 0.6), (0.25, 0.6)))
+    gate = MotionGate(LONGEST_S, [mask])
+    inferred(gate, frame(0.0, street()), TRAFFIC)
+    assert gate.held(frame(0.2, with_thing(street(), 96)), [TRAFFIC]) is not None
+    assert gate.held(frame(0.4, with_thing(street(), 200)), [TRAFFIC]) is None
 
 
 def test_single_pixels_are_no_motion() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import av
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from camera_adapters import Letterbox, Size, ViewSpec
 from simulation.stamp import MAX_NUMBER, draw_stamp, read_stamp
-from simulation.stamped_clips import ensure_stamped_clip
+from simulation.stamped_clips import ClipShow, ensure_stamped_clip
 from tests.camera_adapters.clips import write_clip
 
 FULL = Size(1280, 720)
@@ -88,6 +90,22 @@ def test_every_frame_of_a_stamped_clip_carries_its_number_and_the_clip_is_made_o
     state = made.stat()
     assert ensure_stamped_clip(clip.path, tmp_path / "cache").stat() == state
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [made.name]
+
+
+def test_a_clip_that_stands_still_does_so_half_of_the_time(tmp_path):
+    clip = write_clip(tmp_path / "plain.mp4", width=320, height=192, frames=50)
+    show = ClipShow(key_frame_s=0.8, still_s=1.0)
+    made = ensure_stamped_clip(clip.path, tmp_path / "cache", show)
+    with av.open(str(made)) as container:
+        frames = list(container.decode(video=0))
+    half = round(clip.fps)
+    keys = [number for number, one in enumerate(frames) if one.key_frame]
+    assert keys[:3] == [0, round(0.8 * clip.fps), 2 * round(0.8 * clip.fps)]
+    lumas = [one.to_ndarray(format="gray").astype(int)[:150] for one in frames]
+    changes = [np.abs(after - before).mean() for before, after in pairwise(lumas)]
+    moving = changes[: half - 2] + changes[2 * half : 3 * half - 2]
+    still = changes[half : 2 * half - 2] + changes[3 * half : 4 * half - 2]
+    assert max(still) < min(moving)
 
 
 def test_frames_beyond_the_limit_are_left_out(tmp_path):

@@ -192,7 +192,7 @@ def test_tables_without_a_version_are_read(tmp_path):
 
 def test_tables_of_a_newer_program_are_left_alone(tmp_path):
     (tmp_path / "rollouts.json").write_text('{"schema_version": 99, "tables": []}')
-    with pytest.raises(RolloutError, match=r"schema version 99, this program knows 3"):
+    with pytest.raises(RolloutError, match=r"schema version 99, this program knows 4"):
         load_rollouts(tmp_path)
 
 
