@@ -201,10 +201,25 @@ def _result(
                 samples=tuple(map(float, counts)),
             )
             for name, counts in found.items()
-        ],
+        ]
+        + _watts(probes),
         [summary, every],
         _plot(benchmark, probes),
     )
+
+
+def _watts(probes: Sequence[Probe]) -> list[Metric]:
+    """Power of the machine at the largest number that met the level, by contestant."""
+    most: dict[str, StreetRun] = {}
+    for run in (probe.run for probe in probes if probe.passes and probe.run.watts is not None):
+        best = most.get(run.contestant)
+        if best is None or run.load.cameras >= best.load.cameras:
+            most[run.contestant] = run
+    return [
+        Metric(name=f"streams.watts[{name}]", unit="W", better="lower", samples=(run.watts,))
+        for name, run in most.items()
+        if run.watts is not None
+    ]
 
 
 def _row(probe: Probe) -> tuple[Cell, ...]:

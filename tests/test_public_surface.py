@@ -22,6 +22,7 @@ SUB_PACKAGES = {
         "decode",
         "detect",
         "gpu",
+        "gpu_capacity",
         "hub",
         "incidents",
         "outbox",
@@ -30,6 +31,7 @@ SUB_PACKAGES = {
         "pipeline",
         "precision",
         "profiling",
+        "report",
         "result",
         "results_page",
         "scale",
@@ -72,7 +74,7 @@ SUB_PACKAGES = {
         "shadow",
         "signals",
     ),
-    "serving": ("api", "rollout"),
+    "serving": ("api", "capacity", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),
 }
 """What others may import from beside the package itself, by name.
