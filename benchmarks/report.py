@@ -28,7 +28,7 @@ REPORTABLE: Final = ("streams", "gpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CarriedCameras:
     """What one run says of one kind of camera.
 
     Attributes:
@@ -65,7 +65,7 @@ class ReportedMachine:
     name: str
     facts: str
     source: str
-    carried: tuple[Carried, ...]
+    carried: tuple[CarriedCameras, ...]
     notes: tuple[str, ...]
 
 
@@ -89,7 +89,7 @@ def reported(result: BenchmarkResult, file: str, terms: OrderTerms) -> ReportedM
     Raises:
         BenchmarkError: It is about no cameras.
     """
-    found: Mapping[str, Callable[[BenchmarkResult, OrderTerms], Iterator[Carried]]]
+    found: Mapping[str, Callable[[BenchmarkResult, OrderTerms], Iterator[CarriedCameras]]]
     found = {"streams": _streams, "gpu": _gpu}
     if result.benchmark not in found:
         names = " or ".join(f"`cityeye bench {one}`" for one in REPORTABLE)
@@ -115,7 +115,7 @@ def reported(result: BenchmarkResult, file: str, terms: OrderTerms) -> ReportedM
     )
 
 
-def _streams(result: BenchmarkResult, terms: OrderTerms) -> Iterator[Carried]:
+def _streams(result: BenchmarkResult, terms: OrderTerms) -> Iterator[CarriedCameras]:
     """The largest number of cameras of the city that met the service level."""
     table = next(one for one in result.tables if "level" in one.columns)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
@@ -137,7 +137,7 @@ def _streams(result: BenchmarkResult, terms: OrderTerms) -> Iterator[Carried]:
     yield _carried(cameras, kind, latency, bottleneck, (own, "processor by RAPL"), terms)
 
 
-def _gpu(result: BenchmarkResult, terms: OrderTerms) -> Iterator[Carried]:
+def _gpu(result: BenchmarkResult, terms: OrderTerms) -> Iterator[CarriedCameras]:
     """Each codec of a GPU."""
     tables = [one for one in result.tables if "bottleneck" in one.columns]
     for row in (row for table in tables for row in _rows(table)):
@@ -167,12 +167,12 @@ def _carried(
     bottleneck: str,
     own: tuple[float | None, str],
     terms: OrderTerms,
-) -> Carried:
+) -> CarriedCameras:
     watts, how = own
     if terms.watts is not None:
         watts, how = terms.watts, "as given"
     text = NOT_MEASURED if watts is None else f"{watts:.0f} W ({how})"
-    return Carried(
+    return CarriedCameras(
         cameras,
         kind,
         latency,

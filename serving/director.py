@@ -329,7 +329,10 @@ class Director:
             if reason:
                 slot.replace(reason)
         states = [slot.state() for slot in self._slots]
-        self._capacity.note(camera for state in states for camera in state.cameras)
+        self._capacity.note(
+            [camera for state in states for camera in state.cameras],
+            [state.current.models for state in states if state.current],
+        )
 
     def _govern(self) -> None:
         """Keeps rates even across workers."""

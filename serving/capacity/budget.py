@@ -25,7 +25,7 @@ MOST_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingCost:
     """What it takes to read a camera that runs, measured on its own thread.
 
     Attributes:
@@ -94,7 +94,7 @@ class CityBudget:
     """
 
     costs: CostModel
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, ReadingCost] = field(default_factory=dict)
     assumed: StreamShape = ASSUMED
 
     def unmeasured(self, plans: Sequence[CameraPlan]) -> list[str]:
@@ -178,11 +178,11 @@ class CityBudget:
         what = "the mean of those that ran" if self.readings else str(self.assumed)
         return f"the streams of {count} are not known yet and count as {what}"
 
-    def _mean(self) -> Reading:
+    def _mean(self) -> ReadingCost:
         """What the cameras that ran have in common."""
         cores = sum(one.cores for one in self.readings.values()) / len(self.readings)
         sizes = [one.size for one in self.readings.values()]
-        return Reading(cores, max(set(sizes), key=sizes.count))
+        return ReadingCost(cores, max(set(sizes), key=sizes.count))
 
     def _room(self, needed: CameraCost, one: CameraCost) -> int:
         """How many more cameras of a cost fit."""

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipelines import CameraSnapshot
 from pipelines.access import write_owned_file
-from serving.capacity.budget import Reading
+from serving.capacity.budget import ReadingCost
 
 FILE: Final = "camera-readings.json"
 """In the state folder of a city."""
@@ -27,7 +27,7 @@ MEASURED_S: Final = 10.0
 
 SAVE_EVERY_S: Final = 60.0
 
-_READINGS: Final = TypeAdapter(dict[str, Reading])
+_READINGS: Final = TypeAdapter(dict[str, ReadingCost])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class CameraReadings:
         self._path = state / FILE
         self._marks: dict[str, _Mark] = {}
         self._save_due_s = time.monotonic() + SAVE_EVERY_S
-        self._known: dict[str, Reading] = {}
+        self._known: dict[str, ReadingCost] = {}
         with suppress(OSError, ValidationError):
             self._known = _READINGS.validate_json(self._path.read_bytes())
 
     @property
-    def known(self) -> Mapping[str, Reading]:
+    def known(self) -> Mapping[str, ReadingCost]:
         """By the camera's id."""
         return dict(self._known)
 
@@ -89,4 +89,4 @@ class CameraReadings:
         if images and reader.image is not None and reader.decoded_fps:
             # By its images: for a part of the time it may have sent none.
             cores = (now.cpu_s - before.cpu_s) / images * reader.decoded_fps
-            self._known[camera.id] = Reading(round(cores, 5), reader.image)
+            self._known[camera.id] = ReadingCost(round(cores, 5), reader.image)

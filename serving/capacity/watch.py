@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pipelines import CameraPlan, CameraSnapshot
+from pipelines import CameraPlan, CameraSnapshot, InferenceMetrics
 from serving.capacity.budget import CapacityState, CityBudget
 from serving.capacity.cost import CostModel
 from serving.capacity.readings import CameraReadings
@@ -16,7 +17,10 @@ CapacityPolicy = Literal["refuse", "share"]
 """What becomes of cameras for which a machine has no room: they are not added, or all rates shrink.
 Cameras that a city has at its start are never refused."""
 
-NOT_MEASURED = "what cameras cost on this machine was not measured"
+MEASURED_IMAGES: Final = 100
+"""So many inferences in the camera workers say what one costs there."""
+
+NOT_MEASURED: Final = "what cameras cost on this machine was not measured"
 
 
 class CapacityWatch:
@@ -35,10 +39,14 @@ class CapacityWatch:
         self._readings = CameraReadings(state)
         self._lock = threading.Lock()
 
-    def note(self, cameras: Iterable[CameraSnapshot]) -> None:
-        """Takes the newest snapshots of cameras."""
+    def note(
+        self, cameras: Iterable[CameraSnapshot], models: Iterable[Mapping[str, InferenceMetrics]]
+    ) -> None:
+        """Takes the newest snapshots of cameras, and what each worker has inferred so far."""
         with self._lock:
             self._readings.note(cameras)
+            if self._costs is not None:
+                self._costs = _with_inferences(self._costs, models)
 
     def replanned(self, plans: Sequence[CameraPlan]) -> None:
         """The city has other cameras."""
@@ -73,3 +81,19 @@ class CapacityWatch:
             return None
         with self._lock:
             return CityBudget(self._costs, self._readings.known)
+
+
+def _with_inferences(
+    costs: CostModel, models: Iterable[Mapping[str, InferenceMetrics]]
+) -> CostModel:
+    """Costs with those of inferences as the workers have measured them, where they infer."""
+    sums: dict[str, InferenceMetrics] = {}
+    for own in models:
+        for key, one in own.items():
+            sums[key] = sums.get(key, InferenceMetrics()) + one
+    found = {
+        key: replace(cost, core_s=sums[key].cpu_s / sums[key].images)
+        for key, cost in costs.models.items()
+        if cost.local and key in sums and sums[key].images >= MEASURED_IMAGES
+    }
+    return replace(costs, models={**costs.models, **found}) if found else costs

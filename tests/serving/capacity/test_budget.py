@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from camera_adapters.geometry import Size
-from serving.capacity.budget import FULL, CityBudget, Reading
+from serving.capacity.budget import FULL, CityBudget, ReadingCost
 from serving.capacity.cost import BASE_CORES, ModelCost
 from tests.serving.capacity.costs import COSTS, plan
 
@@ -15,7 +15,7 @@ HD = Size(1280, 720)
 EACH = 0.06 + 0.001 + 5 * (0.0012 + 0.006)
 """Cores of a camera of `READINGS`."""
 
-READINGS = {f"old-{number}": Reading(0.06, HD) for number in range(40)}
+READINGS = {f"old-{number}": ReadingCost(0.06, HD) for number in range(40)}
 BUDGET = CityBudget(COSTS, READINGS)
 ROOM = int((FULL * 2 - BASE_CORES) / EACH)
 
