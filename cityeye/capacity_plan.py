@@ -124,10 +124,13 @@ def plan_of_model(
     path: str | None,
     stream: StreamShape,
     environment: Mapping[str, str],
+    *,
+    anew: bool = False,
 ) -> tuple[PlannedCamera, CostModel]:
     """A camera with a model by name and the default rules of its tasks.
 
-    Costs are measured where that was not done on this machine before, for a few seconds.
+    Costs are measured where that was not done on this machine before, or shall be done anew, for a
+    few seconds.
 
     Raises:
         CommandError: There is no such model.
@@ -139,24 +142,27 @@ def plan_of_model(
     name = "".join(one if one.isalnum() else "-" for one in f"{path or ''}{model}")
     folder = cache_folder(CACHE, environment) / name
     folder.mkdir(parents=True, exist_ok=True)
-    costs = _measured(folder, [plan], list(chosen.models.values()))
+    costs = _measured(folder, [plan], list(chosen.models.values()), anew=anew)
     analysis = Analysis.of(plan)
     return PlannedCamera(stream, analysis, costs.camera(stream, analysis)), costs
 
 
-def plan_of_config(config: Config, stream: StreamShape | None) -> tuple[PlannedCamera, CostModel]:
+def plan_of_config(
+    config: Config, stream: StreamShape | None, *, anew: bool = False
+) -> tuple[PlannedCamera, CostModel]:
     """The mean of a city's cameras, with its own costs where they are known.
 
     Args:
         config: The city.
         stream: What a camera sends; what was measured of its cameras if None.
+        anew: Whether costs are measured again.
 
     Raises:
         CommandError: A model runs where nothing was measured.
         CapacityError: Costs could not be measured.
     """
     plans, state = config.plans, config.settings.state
-    costs = known_costs(config)
+    costs = None if anew else known_costs(config)
     if costs is None:
         section = config.settings.models
         if section.detector == "ray_serve" or section.provider == "cuda":
@@ -166,7 +172,8 @@ def plan_of_config(config: Config, stream: StreamShape | None) -> tuple[PlannedC
             )
         city = city_plan(config, None)
         state.mkdir(parents=True, exist_ok=True)
-        costs = _measured(state, plans, [one for one in city.models if city.needs(one)])
+        needed = [one for one in city.models if city.needs(one)]
+        costs = _measured(state, plans, needed, anew=anew)
     readings = {} if stream else CameraReadings(state).known
     budget = CityBudget(costs, readings) if stream is None else CityBudget(costs, {}, stream)
     each = [budget.camera(plan) for plan in plans]
@@ -196,9 +203,13 @@ def capacity_plan(
 
 
 def _measured(
-    folder: Path, plans: Sequence[CameraPlan], models: Sequence[ServedModel]
+    folder: Path,
+    plans: Sequence[CameraPlan],
+    models: Sequence[ServedModel],
+    *,
+    anew: bool = False,
 ) -> CostModel:
-    costs = kept_costs(folder, [model.ref.key for model in models])
+    costs = None if anew else kept_costs(folder, [model.ref.key for model in models])
     if costs is None:
         costs = measure_costs(plans, models)
         keep_costs(folder, costs)

@@ -59,6 +59,9 @@ def plan(  # noqa: PLR0913, PLR0917 - options, which people name
         list[Path] | None,
         typer.Option(metavar="FILE", help="A result of `bench gpu` beside the stored ones."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--measure", help="Measure costs again, as if for the first time.")
+    ] = False,
     price: Annotated[
         float | None, typer.Option(help="Price of one machine like this one.", min=0)
     ] = None,
@@ -74,11 +77,11 @@ def plan(  # noqa: PLR0913, PLR0917 - options, which people name
     if config is not None:
         if model is not None or rate is not None or path is not None:
             raise CommandError("--model, --rate and --path are for cameras without --config")
-        found = plan_of_config(load_config(config, os.environ), stream)
+        found = plan_of_config(load_config(config, os.environ), stream, anew=anew)
     else:
         shape = stream or _stream(1920, None, None, None, None)
         assert shape is not None  # noqa: S101 - a width was given
-        found = plan_of_model(model or "traffic", rate or 5.0, path, shape, os.environ)
+        found = plan_of_model(model or "traffic", rate or 5.0, path, shape, os.environ, anew=anew)
     answer = capacity_plan(cameras, found, gpu_result or [], price)
     for line in plan_lines(answer):
         typer.echo(line)

@@ -22,6 +22,8 @@ ASSUMED: Final = StreamShape(Size(1920, 1080), 25.0)
 """A camera of which nothing is known, in a city where nothing is known of any."""
 
 MOST_NAMED: Final = 8
+SAME: Final = 1e-9
+"""Sums of the same costs in another order may differ by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,8 @@ class CapacityState:
     def __str__(self) -> str:
         """A sentence for people."""
         spread = f", give or take {self.spread:.0%}" if self.spread else ""
-        text = (
-            f"{self.cameras} cameras need {self.needed_cores:.2f} of {self.cores:g} cores{spread}"
-        )
+        who = "1 camera needs" if self.cameras == 1 else f"{self.cameras} cameras need"
+        text = f"{who} {self.needed_cores:.2f} of {self.cores:g} cores{spread}"
         if self.gpu:
             text += f" and {self.gpu:.0%} of the GPUs"
         if self.is_full:
@@ -151,7 +152,8 @@ class CityBudget:
         each = {plan.camera.id: self.camera(plan) for plan in wanted}
         needed = _sum(each.values())
         before = _sum(self.camera(plan) for plan in running)
-        if self._fits(needed) or (needed.cores <= before.cores and needed.gpu <= before.gpu):
+        asks_more = needed.cores > before.cores + SAME or needed.gpu > before.gpu + SAME
+        if self._fits(needed) or not asks_more:
             return ""
         old = {plan.camera.id for plan in running}
         stay = [plan for plan in wanted if plan.camera.id in old]
@@ -188,7 +190,7 @@ class CityBudget:
         """How many more cameras of a cost fit."""
         counts = [(FULL * self.costs.cores - needed.cores) / one.cores] if one.cores else []
         counts += [(FULL - needed.gpu) / one.gpu] if one.gpu else []
-        return max(0, math.floor(min(counts, default=0.0) + 1e-9))
+        return max(0, math.floor(min(counts, default=0.0) + SAME))
 
     def _fits(self, needed: CameraCost) -> bool:
         return needed.cores <= FULL * self.costs.cores and needed.gpu <= FULL

@@ -105,7 +105,7 @@ def test_a_camera_too_many_is_refused_with_the_number_that_fits(
     wish = replace(wanted.wish, detector="in_process")
     one = City(replace(wanted, capacity="refuse", wish=wish), said.append)
     try:
-        assert any("1 cameras need 0.15 of 2 cores; 17 more like them fit" in line for line in said)
+        assert any("1 camera needs 0.15 of 2 cores; 17 more like them fit" in line for line in said)
         assert not any("measuring what cameras cost" in line for line in said)
         many = [plan("gate"), *(plan(f"new-{number}") for number in range(20))]
         assert "of the 20 new ones 17 fit" in one.refusal(many)
