@@ -16,7 +16,8 @@ from pipelines import PRIORITIES, CameraPlan
 from serving.capacity.cost import BASE_CORES, Analysis, CameraCost, CostModel, StreamShape
 
 FULL: Final = 0.95
-"""Of the cores and GPUs that cameras may need; beyond that frames wait, and grow old."""
+"""Of the cores and GPUs that cameras may need; beyond that frames wait, and grow old. By what a
+camera costs in `bench scale`, the largest number in `bench streams` needs 0.96 of two cores."""
 
 ASSUMED: Final = StreamShape(Size(1920, 1080), 25.0)
 """A camera of which nothing is known, in a city where nothing is known of any."""
