@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from camera_adapters import ffmpeg_version
-from serving import usable_cores
+from serving import cpu_info, cpu_name, usable_cores
 
 PROC: Final = Path("/proc")
 ROOT: Final = Path(__file__).parents[1]
@@ -111,10 +111,9 @@ class LoadBefore(_Part):
 
 def fingerprint() -> MachineFingerprint:
     """Describes this machine."""
-    info = _cpu_info()
-    flags = set(info.get("flags", "").split())
+    flags = set(cpu_info().get("flags", "").split())
     return MachineFingerprint(
-        cpu=_cpu_name(info),
+        cpu=cpu_name(),
         cpu_flags=tuple(one for one in SPEED_FLAGS if one in flags),
         cores=usable_cores(),
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
@@ -147,22 +146,6 @@ def load_before(seconds: float = BUSY_OVER_S) -> LoadBefore:
 def _cpu_ticks() -> list[int]:
     line = (PROC / "stat").read_text(encoding="ascii").splitlines()[0]
     return [int(value) for value in line.split()[1:9]]
-
-
-def _cpu_info() -> dict[str, str]:
-    """The first processor of /proc/cpuinfo by field."""
-    first = (PROC / "cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-    fields = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in fields}
-
-
-def _cpu_name(info: Mapping[str, str]) -> str:
-    name = info.get("model name") or info.get("Model") or platform.machine()
-    parts = ("cpu family", "model", "stepping")
-    numbers = ", ".join(
-        f"{part.removeprefix('cpu ')} {info[part]}" for part in parts if part in info
-    )
-    return f"{name} ({numbers})" if numbers else name
 
 
 def _gpus() -> tuple[GpuFingerprint, ...]:

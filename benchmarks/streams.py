@@ -42,6 +42,7 @@ class StreamsBenchmark:
         most: Cameras beyond which nobody searches.
         seconds: Length of a probe.
         rounds: How often the whole search is done.
+        predicted: Cameras that `cityeye plan` says fit; None where it was not asked.
     """
 
     street: Street
@@ -51,6 +52,7 @@ class StreamsBenchmark:
     most: int = 256
     seconds: float = 10.0
     rounds: int = 1
+    predicted: int | None = None
 
 
 @dataclass(slots=True)
@@ -177,7 +179,8 @@ def _result(
         rows=tuple(
             (name, sorted(counts)[len(counts) // 2], min(counts), max(counts))
             for name, counts in found.items()
-        ),
+        )
+        + _prediction(benchmark),
     )
     every = ResultTable(
         title="Every probe",
@@ -192,6 +195,7 @@ def _result(
             "fps": benchmark.fps,
             "seconds": benchmark.seconds,
             "rounds": benchmark.rounds,
+            "predicted": benchmark.predicted,
         },
         [
             Metric(
@@ -201,10 +205,32 @@ def _result(
                 samples=tuple(map(float, counts)),
             )
             for name, counts in found.items()
-        ],
+        ]
+        + _watts(probes),
         [summary, every],
         _plot(benchmark, probes),
     )
+
+
+def _prediction(benchmark: StreamsBenchmark) -> tuple[tuple[Cell, ...], ...]:
+    """A row for what the cost model says of this machine, measured just before the search."""
+    if benchmark.predicted is None:
+        return ()
+    return (("predicted by `cityeye plan`", benchmark.predicted, "", ""),)
+
+
+def _watts(probes: Sequence[Probe]) -> list[Metric]:
+    """Power of the machine at the largest number that met the level, by contestant."""
+    most: dict[str, StreetRun] = {}
+    for run in (probe.run for probe in probes if probe.passes and probe.run.watts is not None):
+        best = most.get(run.contestant)
+        if best is None or run.load.cameras >= best.load.cameras:
+            most[run.contestant] = run
+    return [
+        Metric(name=f"streams.watts[{name}]", unit="W", better="lower", samples=(run.watts,))
+        for name, run in most.items()
+        if run.watts is not None
+    ]
 
 
 def _row(probe: Probe) -> tuple[Cell, ...]:

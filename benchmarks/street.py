@@ -15,23 +15,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.busy_neighbour import busy_neighbour
 from benchmarks.errors import BenchmarkError
+from benchmarks.power import PowerMeter
 from benchmarks.street_log import FrameRecords, frame_ages, read_log, read_results
 from benchmarks.street_processes import (
     Consumption,
     MarkedProgram,
-    busy_neighbour,
     consumption_of,
     free_port,
 )
 from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
+from benchmarks.subject import size_of
 from models import ModelPackage
 from simulation import ClipShow, ensure_stamped_clip
 from simulation.rtsp_server import load_clip
@@ -73,6 +75,8 @@ class Street:
         package: Directory of the model package.
         clip: A stamped clip.
         camera_fps: Its frames per second.
+        camera_size: Size of its images, as `1280x720`.
+        camera_mbit_per_s: Its bit rate, megabits per second.
         settle_s: Seconds between the first results and the measurement.
         cameras_per_worker: Cameras per worker of the city; its default if None.
         city_package: Directory of what the city runs instead, the same network in another
@@ -87,6 +91,8 @@ class Street:
     package: Path
     clip: Path
     camera_fps: float
+    camera_size: str = ""
+    camera_mbit_per_s: float = 0.0
     settle_s: float = 4.0
     cameras_per_worker: int | None = None
     city_package: Path | None = None
@@ -126,6 +132,7 @@ class StreetRun:
         unreadable: Results whose stamp could not be read.
         server_cores: Cores that the RTSP server used.
         sent_fps: The least rate at which the server really sent a camera.
+        watts: Mean power of the machine's processor packages; None where they do not say it.
     """
 
     contestant: str
@@ -139,6 +146,7 @@ class StreetRun:
     unreadable: int
     server_cores: float
     sent_fps: float
+    watts: float | None = None
 
     @property
     def per_s(self) -> float:
@@ -180,7 +188,9 @@ def street_of(
         **given: Further attributes of `Street`.
     """
     stamped = ensure_stamped_clip(recording, cache, show)
-    return Street(package.directory, stamped, load_clip(stamped).fps, **given)
+    sent, size = load_clip(stamped), str(size_of(stamped))
+    megabits = round(sent.bits_per_s / 1e6, 3)
+    return Street(package.directory, stamped, sent.fps, size, megabits, **given)
 
 
 def load_for(contestant: str, load: Load, street: Street) -> Load:
@@ -297,8 +307,9 @@ class RunningContestant:
         """
         server_before = consumption_of([self._server.pid], memory=False)
         before = self.program.consumption(memory=False)
-        begin_s = time.monotonic()
+        begin_s, meter = time.monotonic(), PowerMeter()
         time.sleep(seconds)
+        watts = meter.watts()
         after = self.program.consumption(memory=False)
         end_s = time.monotonic()
         server_after = consumption_of([self._server.pid], memory=False)
@@ -306,7 +317,8 @@ class RunningContestant:
         memory = self.program.consumption()
         cores = after.cpu_since(before) / (end_s - begin_s)
         server_cores = server_after.cpu_since(server_before) / (end_s - begin_s)
-        return self._run((begin_s, end_s), cores, memory, server_cores)
+        run = self._run((begin_s, end_s), cores, memory, server_cores)
+        return replace(run, watts=watts)
 
     def results(self) -> FrameRecords:
         """All its results so far."""

@@ -11,10 +11,8 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -94,18 +92,6 @@ def consumption_of(pids: Iterable[int], *, memory: bool = True) -> Consumption:
             files += len(os.listdir(folder / "fd"))
             pss_kb += _pss_kb(folder) if memory else 0
     return Consumption(cpu_s, pss_kb / 1024, threads, files)
-
-
-@contextmanager
-def busy_neighbour() -> Iterator[None]:
-    """A process that never waits, for as long as the context lasts."""
-    spinning = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
-    process = subprocess.Popen([sys.executable, "-c", spinning], start_new_session=True)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def free_port() -> int:

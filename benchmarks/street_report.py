@@ -78,6 +78,8 @@ def street_settings(street: Street) -> dict[str, JsonValue]:
         "package": f"{street.package.parent.name}/{street.package.name}",
         "clip": street.clip.name,
         "camera_fps": street.camera_fps,
+        "camera_size": street.camera_size,
+        "camera_mbit_per_s": street.camera_mbit_per_s,
         "settle_s": street.settle_s,
         "cameras_per_worker": street.cameras_per_worker,
         "city_version": street.city_package.name if street.city_package else None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from camera_adapters import CameraSpec, Image, StreamSignal, ViewSpec, open_source
+from camera_adapters import CameraSpec, Image, Size, StreamSignal, ViewSpec, open_source
 from models import BUILTIN_ROOT, ModelPackage, ModelRepository
 from simulation import ensure_clips
 from simulation.scenes import DEMO_SCENES
@@ -54,6 +54,15 @@ def camera_of(clip: Path, *, name: str = "bench", realtime: bool = False) -> Cam
     """A camera that plays a recording for ever, as fast as it is read or in real time."""
     switches = f"loop=1&realtime={int(realtime)}"
     return CameraSpec(id=name, name=name, source=f"{clip.absolute().as_uri()}?{switches}")
+
+
+def size_of(clip: Path) -> Size:
+    """The size of a recording's images."""
+    source = open_source(camera_of(clip))
+    try:
+        return next(one.size for one in source.arrivals() if not isinstance(one, StreamSignal))
+    finally:
+        source.close()
 
 
 def images_of(clip: Path, view: ViewSpec, count: int) -> Image:

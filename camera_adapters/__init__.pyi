@@ -27,6 +27,7 @@ from .packet_ring import (
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .remuxing import RemuxError as RemuxError, ClipFile as ClipFile, remux as remux
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
+from .sdp import VideoCodec as VideoCodec
 from .source import StreamSignal as StreamSignal
 from .spec import (
     CameraSpec as CameraSpec, Credentials as Credentials, DecoderPlace as DecoderPlace,
@@ -35,4 +36,8 @@ from .spec import (
 from .state import (
     CONNECTING as CONNECTING, CameraState as CameraState, FROZEN_AFTER_S as FROZEN_AFTER_S,
     FROZEN_IMAGE as FROZEN_IMAGE, StateChange as StateChange,
+)
+from .trial_clip import TrialClip as TrialClip, write_trial_clip as write_trial_clip
+from .video_trial import (
+    VideoCost as VideoCost, conversion_s as conversion_s, video_cost as video_cost,
 )

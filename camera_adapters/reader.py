@@ -50,6 +50,7 @@ class ReaderCounters:
         decoded_fps: Clean images per second lately.
         last_frame_age_s: Seconds since the last clean image, None before the first.
         image: Size of the upright image in square pixels, None before the first.
+        cpu_s: Processor time of its thread up to the newest image, seconds.
     """
 
     decoded: int
@@ -61,6 +62,7 @@ class ReaderCounters:
     decoded_fps: float
     last_frame_age_s: float | None
     image: Size | None
+    cpu_s: float = 0.0
 
 
 class CameraReader:
@@ -106,6 +108,7 @@ class CameraReader:
         )
         self._attempts = 0
         self._corrupt = 0
+        self._cpu_s = 0.0
         self._ended = False
         self._rejected: CameraFault | None = None
         self._logged: set[str] = set()
@@ -142,6 +145,7 @@ class CameraReader:
             decoded_fps=round(fps, 2),
             last_frame_age_s=None if last_s is None else max(0.0, self._clock() - last_s),
             image=self._intake.image_size,
+            cpu_s=self._cpu_s,
         )
 
     @property
@@ -220,6 +224,7 @@ class CameraReader:
                 raise fault
             if not isinstance(arrival, StreamSignal):
                 self._intake.admit(arrival)
+                self._cpu_s = time.thread_time()
                 self._update(partial(StateMachine.image, still_s=arrival.still_s))
                 continue
             if arrival is StreamSignal.DAMAGED:

@@ -125,7 +125,11 @@ class CityRun:
             if hub_url is not None:
                 show_console(hub_url, tokens, self._progress)
             changes = Reconfiguration(
-                self._config, lambda new: self._make_plan(new, hub), city.apply, self._took
+                self._config,
+                lambda new: self._make_plan(new, hub),
+                city.apply,
+                self._took,
+                city.refusal,
             )
             try:
                 requests = CityRequests(ConfigEditor(changes))

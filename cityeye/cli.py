@@ -27,6 +27,7 @@ from cityeye.commands import (
     group,
     hold,
     hub,
+    plan,
     replay,
     rules,
     run,
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("plan")(plan.plan)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)

@@ -70,6 +70,10 @@ class EditedCity(Protocol):
         """Nobody else changes anything for as long as the context lasts."""
         ...
 
+    def refusal(self, wanted: Config) -> str:
+        """Why it would not take a configuration; empty where it would."""
+        ...
+
     def take(self, wanted: Config, changes: Changes) -> ChangeOutcome:
         """Has it take a configuration that is in the file."""
         ...
@@ -84,6 +88,10 @@ class CityAtRest:
     def alone(self) -> AbstractContextManager[None]:
         """See `EditedCity`; there is nobody else."""
         return nullcontext()
+
+    def refusal(self, _: Config) -> str:
+        """See `EditedCity`; how much room there is, is known when it runs."""
+        return ""
 
     def take(self, wanted: Config, changes: Changes) -> ChangeOutcome:
         """See `EditedCity`."""
@@ -192,7 +200,8 @@ class ConfigEditor:
             return self._outcome("invalid", (), found.restart)
         lines = tuple(str(one) for one in found.cameras)
         if only_check:
-            return self._outcome("done", lines)
+            refusal = self._changes.refusal(wanted) if lines else ""
+            return self._outcome("refused", (refusal,)) if refusal else self._outcome("done", lines)
         if not lines:
             return self._outcome("done", ("nothing has changed",))
         try:

@@ -12,7 +12,15 @@ from cityeye.logs import log_settings, log_to_file
 from models import Precision, in_precision
 from pipelines import ModelRef, Route
 from pipelines.delivery import SinkSettings
-from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel, Wish
+from serving import (
+    OWN_RAY,
+    CityPlan,
+    DeliveryPlan,
+    RepositoryVersions,
+    RolloutError,
+    ServedModel,
+    Wish,
+)
 from serving.rollout import FILE, Rollout, load_rollouts
 
 log = logging.getLogger(__name__)
@@ -80,6 +88,8 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             settings.workers.memory_bytes,
         ),
         keep_warm_s=section.keep_warm_s,
+        # On a cluster models run on machines that nobody has measured here.
+        capacity=settings.capacity if settings.ray.address == OWN_RAY else "share",
         log_to=partial(log_to_file, log_format=log_settings()[0]),
     )
 

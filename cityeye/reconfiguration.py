@@ -52,6 +52,7 @@ class Reconfiguration:
         make_plan: Callable[[Config], CityPlan],
         take: TakeCameras,
         on_change: Callable[[Config], None] = lambda _: None,
+        refuses: Callable[[Sequence[CameraPlan]], str] = lambda _: "",
     ) -> None:
         """Starts with what the city was started with.
 
@@ -60,11 +61,13 @@ class Reconfiguration:
             make_plan: Resolves a checked configuration as it was done at the start of the city.
             take: Has the city take other cameras.
             on_change: Called with every configuration that the city has taken.
+            refuses: Says why the city has no room for other cameras; empty where it has.
         """
         self.config = config
         self._make_plan = make_plan
         self._take_cameras = take
         self._on_change = on_change
+        self._refuses = refuses
         self._applying = threading.Lock()
 
     @contextmanager
@@ -93,8 +96,17 @@ class Reconfiguration:
                     self.config = replace(self.config, lines=wanted.lines, digest=wanted.digest)
                 return ChangeOutcome(True, (*warnings, f"{wanted.path}: nothing has changed"))
             if dry_run:
+                if refusal := self.refusal(wanted):
+                    return ChangeOutcome(False, (*warnings, refusal))
                 return ChangeOutcome(True, (*warnings, *_planned(wanted, changes)))
             return self.take(wanted, changes, warnings)
+
+    def refusal(self, wanted: Config) -> str:
+        """Why the city would not take a configuration, as far as it says so beforehand."""
+        try:
+            return self._refuses(self._make_plan(wanted).cameras)
+        except (DirectorError, ModelError, RolloutError) as error:
+            return str(error)
 
     def take(
         self, wanted: Config, changes: Changes, warnings: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """CityEye under measurement: `python -m cityeye.street_city SPEC` runs the real city on cameras.
 
-Everything is at its default but what the spec gives. The city stops when standard input ends.
+Everything is at its default but what the spec gives, and that no load is refused. The city stops
+when standard input ends.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def document_of(spec: ContestantSpec) -> dict[str, Any]:
         "keyframes": {"folder": "keyframes"},
         "sinks": [{"url": spec.events}],
         "api": {"port": spec.api_port},
+        # It is given what does not fit, too; and is measured here, not by itself.
+        "capacity": "share",
         "state": "state",
     }
     if "motion_gate_s" in spec.options:

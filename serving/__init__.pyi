@@ -7,7 +7,7 @@ from .city_socket import (
 from .city_plan import (
     CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, OUTBOX_FILE as OUTBOX_FILE, Wish as Wish,
 )
-from .cores import usable_cores as usable_cores
+from .cores import cpu_info as cpu_info, cpu_name as cpu_name, usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
 from .errors import (
     CityAwayError as CityAwayError,
@@ -31,6 +31,7 @@ from .served_models import (
     RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,
     served_model as served_model,
 )
+from .thread_clock import thread_cpu_s as thread_cpu_s
 from .worker_state import (
     KNOWN_FOR_S as KNOWN_FOR_S, WorkerState as WorkerState, loads_of as loads_of,
 )

@@ -11,6 +11,7 @@ from ray.serve.api import RunTarget
 from pipelines import CameraPlan
 from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
+from serving.costing import costed_plan
 from serving.detectors import detector_service
 from serving.errors import ServingError
 from serving.launch import wait_until_running
@@ -36,7 +37,8 @@ class City:
         Raises:
             ServingError: A model could not be served; the text names it.
         """
-        self._plan = plan = placed_plan(with_fastest_precisions(plan, on_step), on_step)
+        fastest = with_fastest_precisions(plan, on_step)
+        self._plan = plan = costed_plan(placed_plan(fastest, on_step), on_step)
         source = plan.versions.source if plan.versions else None
         self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.
@@ -79,6 +81,14 @@ class City:
             DirectorError: The director does not answer.
         """
         return self._director.apply(cameras)
+
+    def refusal(self, cameras: Sequence[CameraPlan]) -> str:
+        """Why the machine has no room for other cameras, empty where it has; from any thread.
+
+        Raises:
+            DirectorError: The director does not answer.
+        """
+        return self._director.refusal(cameras)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops cameras, drains outboxes, and says how every worker stood at its end.

@@ -14,6 +14,8 @@ from typing import Final, Literal
 from pipelines import CameraPlan, CaseTable, Routes, Slots, model_keys
 from pipelines.delivery import KeyframeSettings, Retention, SinkSettings
 from pipelines.tracing import TraceSettings
+from serving.capacity.cost import CostModel, ModelCost
+from serving.capacity.watch import CapacityPolicy
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
@@ -116,6 +118,10 @@ class CityPlan:
         assignment: Ids of the cameras of each worker, by its name; by their order in the
             configuration where it is empty.
         keep_warm_s: How long a version runs on that has left service, seconds.
+        capacity: What becomes of cameras for which the machine has no room.
+        inference: What inferences cost that do not run in the camera workers, by `name/version`,
+            once decided.
+        costs: What cameras cost on this machine; None where that is not known.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -135,6 +141,9 @@ class CityPlan:
     cameras_per_worker: int = 8
     assignment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keep_warm_s: float = 0.0
+    capacity: CapacityPolicy = "share"
+    inference: Mapping[str, ModelCost] = field(default_factory=dict)
+    costs: CostModel | None = None
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()

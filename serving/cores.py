@@ -1,18 +1,41 @@
-"""How many cores this process may use: its affinity, within the quotas of its cgroups."""
+"""The processor: its name, and how many of its cores this process may use."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from serving.cgroups import cgroup_levels
+from serving.process_tree import PROC
 
 
 def usable_cores() -> float:
-    """Cores that this process may use at once; a cgroup's quota may give a fraction."""
+    """Cores that this process may use at once: its affinity, within the quotas of its cgroups."""
     return min((float(len(os.sched_getaffinity(0))), *_granted()))
+
+
+def cpu_info() -> Mapping[str, str]:
+    """The first processor of /proc/cpuinfo by field."""
+    first = (PROC / "cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    fields = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in fields}
+
+
+def cpu_name() -> str:
+    """Model name of the processor with family, model and stepping.
+
+    Virtual machines often give a short name, which says too little by itself.
+    """
+    info = cpu_info()
+    name = info.get("model name") or info.get("Model") or platform.machine()
+    parts = ("cpu family", "model", "stepping")
+    numbers = ", ".join(
+        f"{part.removeprefix('cpu ')} {info[part]}" for part in parts if part in info
+    )
+    return f"{name} ({numbers})" if numbers else name
 
 
 def _granted() -> Iterator[float]:

@@ -19,11 +19,13 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
-from pipelines import CoveredPeriod, Routes
+from pipelines import CameraPlan, CoveredPeriod, Routes
 from pipelines.delivery import DeadLetter, Kept, PendingEvent, make_folder
 from pipelines.free_memory import FreeMemory
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
+from serving.capacity.budget import CapacityState
+from serving.capacity.watch import CapacityWatch
 from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingError, last_line
@@ -106,6 +108,7 @@ class Director:
         source = plan.versions.source if plan.versions else None
         self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
         self._store_upkeep.start()
+        self._capacity = CapacityWatch(plan.capacity, plan.costs, plan.delivery.state)
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)
@@ -197,10 +200,13 @@ class Director:
         Returns:
             Why a camera is not as the plan has it, by camera id; or why nothing was changed.
         """
+        if refusal := self.refusal(plan.cameras):
+            return RefusedChange(refusal, busy=False)
         try:
             self._rollouts.replan(plan.cameras)
         except RolloutError as error:
             return RefusedChange(str(error), busy=isinstance(error, RolloutBusy))
+        self._capacity.replanned(plan.cameras)
         with self._lock:
             if self._stopping.is_set():
                 return RefusedChange("the city stops", busy=False)
@@ -216,6 +222,14 @@ class Director:
                     f"{name} does not answer; the worker that replaces it gets the change"
                 )
         return faults
+
+    def capacity(self) -> CapacityState | str:
+        """How much of the machine the cameras need, or why that is not known."""
+        return self._capacity.state(self._plan.cameras)
+
+    def refusal(self, cameras: Sequence[CameraPlan]) -> str:
+        """Why the city cannot have other cameras, for want of room; empty where it can."""
+        return self._capacity.refusal(self._plan.cameras, cameras)
 
     def comparisons(self, first: str, second: str) -> Sequence[ComparisonState]:
         """What all workers know of two `name/version` that inferred the same frames."""
@@ -268,6 +282,7 @@ class Director:
                     slot.ended(last[slot.plan.name])
         self._left_over.stop()
         self._store_upkeep.stop()
+        self._capacity.close()
         return self.workers()
 
     def _shares(self) -> Mapping[str, WorkerPlan]:
@@ -313,6 +328,11 @@ class Director:
             reason = slot.check(answered=questions[slot.plan.name] in answered)
             if reason:
                 slot.replace(reason)
+        states = [slot.state() for slot in self._slots]
+        self._capacity.note(
+            [camera for state in states for camera in state.cameras],
+            [state.current.models for state in states if state.current],
+        )
 
     def _govern(self) -> None:
         """Keeps rates even across workers."""

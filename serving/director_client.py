@@ -10,6 +10,7 @@ from fastapi import HTTPException
 from ray.exceptions import RayError
 
 from pipelines.delivery import Kept
+from serving.capacity.budget import CapacityState
 from serving.director import DIRECTOR, NAMESPACE, RefusedChange
 from serving.rollout.rollouts import RolloutState
 from serving.served_models import ServedModel
@@ -50,6 +51,12 @@ async def city_notes() -> dict[str, str]:
 async def city_keeps() -> tuple[Kept, ...]:
     """What no worker keeps alone, and how much it may be."""
     return tuple(await ask_director("kept"))
+
+
+async def city_capacity() -> CapacityState | str:
+    """How much of the machine the cameras need, or why that is not known."""
+    capacity: CapacityState | str = await ask_director("capacity")
+    return capacity
 
 
 async def served_models() -> list[ServedModel]:

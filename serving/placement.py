@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipelines import CameraPlan, Slots
+from serving.capacity.cost import ModelCost
 from serving.city_plan import CityPlan, Wish, shares
 from serving.cores import usable_cores
 from serving.detectors import DetectorKind
@@ -74,6 +75,14 @@ class ModelPlacement:
         """Whether it costs less without a hop. A GPU is better shared by all workers."""
         local = self.remote_core_ms is None or self.local_core_ms <= self.remote_core_ms
         return self.provider == "cpu" and local
+
+    def cost(self, kind: DetectorKind) -> ModelCost:
+        """What an inference costs where a city has a kind of detector."""
+        if self.provider != "cpu":
+            return ModelCost(self.local_core_ms / 1000, 1 / self.images_per_s / self.runs, False)
+        remote_ms = None if kind == "in_process" else self.remote_core_ms
+        core_ms = self.local_core_ms if remote_ms is None else remote_ms
+        return ModelCost(core_ms / 1000, local=kind == "in_process")
 
 
 def placed_plan(plan: CityPlan, on_step: Callable[[str], None]) -> CityPlan:
@@ -185,6 +194,7 @@ def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -
         versions=versions,
         slots=slots,
         cameras_per_worker=_cameras_per_worker(plan, kind),
+        inference={key: cost for key, one in how.items() if not (cost := one.cost(kind)).local},
     )
     memory_bytes = plan.wish.worker_memory_bytes
     if memory_bytes == "auto":

@@ -38,6 +38,7 @@ THREADS: Final = 16
 
 STOP_MARGIN_S: Final = 45.0
 CHANGE_TIMEOUT_S: Final = 300.0
+REFUSAL_TIMEOUT_S: Final = 10.0
 
 
 class WatchedDirector:
@@ -113,6 +114,13 @@ class WatchedDirector:
         self._plan = plan
         faults: Mapping[str, str] = answer
         return faults
+
+    def refusal(self, cameras: Sequence[CameraPlan]) -> str:
+        """See `City.refusal`; safe from any thread."""
+        try:
+            return str(wait_for(self._actor.refusal.remote(cameras), REFUSAL_TIMEOUT_S))
+        except RayError as error:
+            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops all workers; without a director the city does that itself.

@@ -14,6 +14,7 @@ from pipelines.plan import ModelRef, Route
 from serving.api.answers import ModelAnswer, ThresholdsAnswer
 from serving.api.inference_totals import InferenceTotals
 from serving.api.metrics import CityFacts
+from serving.capacity.budget import CapacityState
 from serving.rollout.rollout import Rollout
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState
@@ -83,5 +84,6 @@ def full_city(*cameras: str) -> CityFacts:
         rollouts=[RolloutState(Rollout(model="traffic", stable="1"), (), "", (), None, {})],
         models=[ANSWER],
         kept=[KEPT],
+        capacity=CapacityState(2.0, 0.31, 0.0, 4, 4, 20, 0, 0.03),
         totals=totals.by_model(),
     )

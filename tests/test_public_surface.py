@@ -23,6 +23,7 @@ SUB_PACKAGES = {
         "decode",
         "detect",
         "gpu",
+        "gpu_capacity",
         "hub",
         "incidents",
         "outbox",
@@ -31,6 +32,7 @@ SUB_PACKAGES = {
         "pipeline",
         "precision",
         "profiling",
+        "report",
         "result",
         "results_page",
         "scale",
@@ -75,7 +77,7 @@ SUB_PACKAGES = {
         "signals",
         "tracing",
     ),
-    "serving": ("api", "rollout"),
+    "serving": ("api", "capacity", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),
 }
 """What others may import from beside the package itself, by name.

@@ -72,6 +72,7 @@ class Run:
         slowest: The least share of its rates that a stream got in real time.
         age_p95_ms: 95th percentile of frame ages.
         busy: Share of each resource that was used, 0 to 1.
+        watts: The most that the driver said of the GPU; 0 where it says nothing.
     """
 
     streams: int
@@ -80,6 +81,7 @@ class Run:
     slowest: float
     age_p95_ms: float
     busy: Mapping[str, float]
+    watts: float = 0.0
 
     @classmethod
     def of(cls, parts: Sequence[Carried], seconds: float, load: GpuLoad) -> Run:
@@ -104,6 +106,7 @@ class Run:
                 "GPU": load.gpu,
                 "host": cpu_s / wall_s / whole_cores(),
             },
+            watts=load.watts,
         )
 
     @property
@@ -142,7 +145,7 @@ def _metrics(codec: str, fastest: Run, carried: Run | None) -> list[Metric]:
         ("cameras", "cameras", carried.streams if carried else 0),
         ("frames_per_s", "frames/s", fastest.frames_per_s),
     )
-    return [
+    metrics = [
         Metric(
             name=f"streams.{name}[codec={codec}]",
             unit=unit,
@@ -151,6 +154,10 @@ def _metrics(codec: str, fastest: Run, carried: Run | None) -> list[Metric]:
         )
         for name, unit, value in found
     ]
+    if carried is not None and carried.watts:
+        name = f"streams.watts[codec={codec}]"
+        metrics.append(Metric(name=name, unit="W", better="lower", samples=(carried.watts,)))
+    return metrics
 
 
 def _carried(

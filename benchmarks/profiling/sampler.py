@@ -21,7 +21,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
 
-from benchmarks.profiling.thread_clocks import group_of_threads, thread_cpu_s
+from benchmarks.profiling.thread_clocks import group_of_threads
+from serving import thread_cpu_s
 
 OURS: Final = ("camera_adapters", "cityeye", "models", "pipelines", "serving")
 ROOT: Final = Path(__file__).parents[2]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from serving import thread_cpu_s
+
 _TASKS: Final = Path("/proc/self/task")
 _NAMED_AFTER: Final = re.compile(r"^(camera-(?!group$)|relay-|detector-|slot-)")
 """Threads that are named after a camera, a sink, a model or a number."""
@@ -19,19 +21,6 @@ def group_of_threads(name: str) -> str:
     """The name of a thread without what is its own: `camera-gate-1` becomes `camera-*`."""
     named_after = _NAMED_AFTER.match(name)
     return f"{named_after[0]}*" if named_after else re.sub(r"\d+", "N", name)
-
-
-def thread_cpu_s(tid: int) -> float | None:
-    """Processor time of a thread of this process so far, seconds; None once it has ended.
-
-    The clock's number is made from the kernel's id of the thread as Linux defines it
-    (`CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED`). A thread that has ended is an error here, while
-    `pthread_getcpuclockid` reads freed memory then.
-    """
-    try:
-        return time.clock_gettime((~tid << 3) | 6)
-    except OSError:
-        return None
 
 
 class ThreadClocks:

@@ -29,12 +29,14 @@ from cityeye.commands.bench_options import (
     progress,
     publish,
 )
+from cityeye.commands.bench_report import report
 from cityeye.commands.bench_results import compare_results, show_results
 from cityeye.model_place import cache_folder
 
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
 app.command("compare")(compare_results)
 app.command("results")(show_results)
+app.command("report")(report)
 
 BUILT_IN = "traffic"
 SCENES = ("crossroad-jam",)

@@ -142,9 +142,9 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
     if city_precision is not None:
         folder = street.package.with_name(in_precision(street.package.name, city_precision))
         street = replace(street, city_package=package_of("", folder).directory)
-    wanted = StreamsBenchmark(
-        street, contestants_of(peers, street), fps, first, cameras, seconds, rounds
-    )
+    contestants, predicted = contestants_of(peers, street), _predicted(street, fps)
+    say(f"`cityeye plan` predicts {predicted} cameras of this kind for this machine")
+    wanted = StreamsBenchmark(street, contestants, fps, first, cameras, seconds, rounds, predicted)
     publish(run(wanted, say), where)
 
 
@@ -263,6 +263,22 @@ def contestants_of(peers: str, street: Street) -> tuple[str, ...]:
             "that has it, and --ultralytics-model with what it shall run"
         )
     return (CITYEYE, *dict.fromkeys(names))
+
+
+def _predicted(street: Street, fps: float) -> int:
+    """How many cameras of a street fit on this machine, by its cost model, measured now."""
+    from camera_adapters import Size
+    from cityeye.capacity_plan import CapacityPlan, plan_of_model
+    from serving.capacity import StreamShape
+
+    width, _, height = street.camera_size.partition("x")
+    size = Size(int(width), int(height))
+    shape = StreamShape(size, street.camera_fps, "h264", street.camera_mbit_per_s)
+    package = street.city_package or street.package
+    name, version = package.parent.name, package.name
+    place = str(package.resolve().parents[1])
+    camera, costs = plan_of_model(f"{name}/{version}", fps, place, shape, os.environ, anew=True)
+    return CapacityPlan(1, camera, costs).per_machine
 
 
 def _street(  # noqa: PLR0913, PLR0917 - what three commands have in common

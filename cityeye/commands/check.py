@@ -19,6 +19,7 @@ def check(
     ] = False,
 ) -> None:
     """Check a configuration file; lists every mistake with its line and what to do."""
+    from cityeye.capacity import expected_load
     from cityeye.config import ConfigurationError, load_config
     from cityeye.faster_precisions import faster_precisions
 
@@ -44,6 +45,7 @@ def check(
             f"A model version that leaves service stays loaded for {kept_s:g} s, with the memory "
             "that it takes (`keep_warm_s` of `models`)."
         )
+    typer.echo(f"Capacity: {expected_load(loaded)}.")
     for sentence in (*loaded.rules.newer(), *faster_precisions(loaded)):
         typer.echo(f"{sentence}.")
 

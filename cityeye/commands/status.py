@@ -52,6 +52,8 @@ def status_lines(
     for priority, load in health["load"].items():
         given, asked = _rate(load["given_fps"]), _rate(load["asked_fps"])
         yield f"load      {priority}: {given} of {asked} inferences/s"
+    if capacity := health["capacity"]:
+        yield f"capacity  {capacity['sentence']}"
     for model in models:
         cameras = len(model["cameras"])
         yield (

@@ -75,6 +75,7 @@ from serving import (
     RemoteModels,
     StoreKeys,
 )
+from serving.capacity import CapacityPolicy
 
 MIB = 1024 * 1024
 
@@ -380,6 +381,9 @@ class Settings(Section):
     camera_network: CameraNetworkSection = CameraNetworkSection()
     models: ModelsSection
     workers: WorkersSection = WorkersSection()
+    capacity: CapacityPolicy = "refuse"
+    """what becomes of further cameras that do not fit: `refuse`, or `share` so that all rates
+    shrink instead, for example `refuse`"""
     keyframes: KeyframeSettings
     """a folder or an S3-compatible store, for example `{folder: var/keyframes}`"""
     sinks: tuple[AnySink, ...] = ()

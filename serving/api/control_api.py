@@ -57,9 +57,11 @@ from serving.api.rollouts import summed
 from serving.api.rules import router as rules_router
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
+from serving.capacity.budget import CapacityState
 from serving.detectors import DetectorKind, detector_service
 from serving.director_client import (
     all_workers,
+    city_capacity,
     city_keeps,
     city_notes,
     rollout_states,
@@ -159,10 +161,12 @@ class ControlApi:
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
         try:
-            facts, notes = await self._facts(), await city_notes()
+            facts, notes, capacity = await self._facts(), await city_notes(), await city_capacity()
         except HTTPException as error:
             return unknown_health(str(error.detail), self._cameras)
-        answer = health_answer(facts.workers, facts.models, facts.rollouts, notes, facts.kept)
+        answer = health_answer(
+            facts.workers, facts.models, facts.rollouts, notes, facts.kept, capacity
+        )
         self._cameras = answer.cameras
         return answer
 
@@ -210,7 +214,7 @@ class ControlApi:
     )
     async def metrics(self) -> Response:
         """Exposition format, text."""
-        facts, notes = await self._facts(), await city_notes()
+        facts, notes, capacity = await self._facts(), await city_notes(), await city_capacity()
         health = health_answer(facts.workers, facts.models, facts.rollouts, notes, facts.kept)
         own = self._detector.metrics
         self._totals.update(OWN_METRICS, 0, own)
@@ -222,6 +226,7 @@ class ControlApi:
         facts = replace(
             facts,
             problems=len(health.problems),
+            capacity=capacity if isinstance(capacity, CapacityState) else None,
             others={OWN_METRICS: own},
             totals={key: one for key, one in sums.items() if key in in_service},
         )

@@ -10,7 +10,8 @@ from typing import Literal, Self
 from camera_adapters import CameraState
 from pipelines import Priority, overload
 from pipelines.delivery import Kept, city_sinks
-from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer
+from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, Rounded
+from serving.capacity.budget import CapacityState
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
@@ -64,12 +65,31 @@ class KeptAnswer(ApiAnswer):
         )
 
 
+class CapacityAnswer(ApiAnswer):
+    """How much of its machine the city needs with all that it asks for, `sentence` in words.
+
+    `fitting` of the cameras fit, those of the lowest priority left out first, and `more` like the
+    mean of them would. Of `assumed` cameras the stream is not known yet. `spread` is that of the
+    costs, a share of 1. All but `sentence` is null where nothing was measured.
+    """
+
+    sentence: str
+    cores: Rounded = None
+    needed_cores: Rounded = None
+    gpu: Rounded = None
+    fitting: int | None = None
+    more: int | None = None
+    assumed: int | None = None
+    spread: Rounded = None
+
+
 class HealthAnswer(ApiAnswer):
     """The whole at a glance: `ok` when every camera is online and every model is served.
 
     `cameras_online` and `cameras_degraded` count cameras by their state, and `problems` names all
     that are not online. Of `cameras_unknown` nothing is known at present: nobody may be watching
     them. `load` is by priority; the status is `degraded` where less is given than was asked for.
+    `capacity` is what the city is expected to need, whatever it is given.
     """
 
     status: Literal["ok", "degraded"]
@@ -79,6 +99,7 @@ class HealthAnswer(ApiAnswer):
     cameras_degraded: int
     cameras_unknown: int
     load: dict[Priority, LoadAnswer]
+    capacity: CapacityAnswer | None = None
     events_delivered: int
     events_pending: int
     events_dead: int
@@ -92,10 +113,12 @@ def health_answer(
     rollouts: Sequence[RolloutState],
     notes: Mapping[str, str],
     kept: Sequence[Kept] = (),
+    capacity: CapacityState | str | None = None,
 ) -> HealthAnswer:
     """Health from what the director knows; `notes` say what is wrong elsewhere, by part.
 
-    `kept` is what no worker keeps alone.
+    `kept` is what no worker keeps alone; `capacity` how much the cameras need, or why that is not
+    known.
     """
     kept = (*kept, *(one for state in workers if state.current for one in state.current.kept))
     cameras = [camera for state in workers for camera in state.cameras]
@@ -129,6 +152,7 @@ def health_answer(
         cameras_degraded=states[CameraState.DEGRADED],
         cameras_unknown=sum(len(state.unknown) for state in workers),
         load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
+        capacity=capacity and CapacityAnswer.of(capacity, sentence=str(capacity)),
         events_delivered=sum(relay.events_delivered for relay in relays),
         events_pending=sum(relay.pending for relay in relays),
         events_dead=sum(relay.dead for relay in relays),

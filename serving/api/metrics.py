@@ -24,6 +24,7 @@ from serving.api.answers import ModelAnswer, cameras_by_version
 from serving.api.camera_metrics import UNKNOWN, camera_families
 from serving.api.metric_family import counter, gauge
 from serving.camera_worker import WorkerSnapshot
+from serving.capacity.budget import CapacityState
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
@@ -53,6 +54,11 @@ MODEL_HISTOGRAMS: Sequence[tuple[str, str, Callable[[InferenceMetrics], Histogra
 LOAD_GAUGES: Sequence[tuple[str, str, Callable[[PriorityLoad], float]]] = (
     ("asked_fps", "Inferences per second that tasks ask for", lambda load: load.asked_fps),
     ("given_fps", "Inferences per second that tasks get", lambda load: load.given_fps),
+)
+CAPACITY_GAUGES: Sequence[tuple[str, str, Callable[[CapacityState], float]]] = (
+    ("cores", "Cores of this machine that cameras may use", lambda one: one.cores),
+    ("needed_cores", "Cores that cameras need with all they ask for", lambda one: one.needed_cores),
+    ("more_cameras", "Further cameras like their mean that fit", lambda one: one.more),
 )
 SINK_GAUGES: Sequence[tuple[str, str, Callable[[SinkState], float]]] = (
     ("up", "1 while a sink takes events, 0 while it does not", lambda one: one.since is None),
@@ -90,6 +96,7 @@ class CityFacts:
     Attributes:
         kept: What no worker keeps alone.
         problems: How many `/health` names.
+        capacity: How much of the machine the cameras need, where that is known.
         others: What callers that are no workers asked for.
         totals: What all callers asked of each `name/version` in service, see `InferenceTotals`.
     """
@@ -99,6 +106,7 @@ class CityFacts:
     models: Sequence[ModelAnswer] = ()
     kept: Sequence[Kept] = ()
     problems: int = 0
+    capacity: CapacityState | None = None
     others: Callers = field(default_factory=dict)
     totals: Mapping[str, InferenceMetrics] = field(default_factory=dict)
 
@@ -198,6 +206,10 @@ class _Collector:
         for name, text, value in LOAD_GAUGES:
             samples = (((priority,), value(load)) for priority, load in loads.items())
             yield gauge(f"cityeye_load_{name}", text, ("priority",), samples)
+        capacity = self._facts.capacity
+        for name, text, of in CAPACITY_GAUGES:
+            known = [] if capacity is None else [((), of(capacity))]
+            yield gauge(f"cityeye_capacity_{name}", text, (), known)
 
     def _sinks(self) -> Iterable[Metric]:
         known = [(name, sink) for name, snapshot in self._known for sink in snapshot.relay.sinks]

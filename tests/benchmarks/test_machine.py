@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.machine import fingerprint, load_before, whole_cores
-from serving import cgroups
+from serving import cgroups, cores
 from serving.cores import usable_cores
 from tests.benchmarks.results import GPU, MACHINE
 
@@ -20,7 +20,7 @@ def files(tmp_path, monkeypatch):
     """A /proc and a cgroup tree of a machine that does not exist."""
     (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "cgroup").mkdir()
-    for module in (machine, cgroups):
+    for module in (machine, cgroups, cores):
         monkeypatch.setattr(module, "PROC", tmp_path / "proc")
     monkeypatch.setattr(cgroups, "CGROUP", tmp_path / "cgroup")
     return tmp_path

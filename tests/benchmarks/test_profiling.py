@@ -25,7 +25,8 @@ from benchmarks.profiling.hooks import (
 from benchmarks.profiling.recorder import ProfileLine, ProfileMode, record_profile
 from benchmarks.profiling.sampler import Sampler
 from benchmarks.profiling.stages import StageClocks
-from benchmarks.profiling.thread_clocks import ThreadClocks, group_of_threads, thread_cpu_s
+from benchmarks.profiling.thread_clocks import ThreadClocks, group_of_threads
+from serving.thread_clock import thread_cpu_s
 
 PAUSE_S = 0.05
 HERE = "tests.benchmarks.test_profiling"

@@ -50,6 +50,10 @@ class City:
     given: list[tuple[CameraPlan, ...]] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
+    full: str = ""
+
+    def refuses(self, cameras: Sequence[CameraPlan]) -> str:
+        return self.full and f"{self.full} of {len(cameras)}"
 
     def take(self, cameras: Sequence[CameraPlan]) -> dict[str, str]:
         if self.error is not None:
@@ -78,7 +82,7 @@ def running(folder: Path, packages: Path) -> Iterator[City]:
     def make_plan(new: Config):
         return city_plan(new, HttpSinkSettings(url="http://127.0.0.1:1/events"))
 
-    change = Reconfiguration(config, make_plan, city.take)
+    change = Reconfiguration(config, make_plan, city.take, refuses=city.refuses)
     requests = CityRequests(ConfigEditor(change))
     with control_socket(config.settings.state, config.path, change.apply, requests.answer):
         yield city
@@ -204,3 +208,19 @@ def test_garbage_is_answered_and_the_next_request_works(city, capsys, request_li
         answer = json.loads(connection.makefile().readline())
     assert not answer["done"]
     assert apply(capsys, city.file)[0] == 0
+
+
+def test_a_dry_run_says_what_a_full_machine_would_refuse(city, capsys):
+    more = CITY.replace(
+        "hub:",
+        "  - {id: yard, source: 'rtsp://10.0.0.6/', tasks: {traffic: {model: traffic}}}\nhub:",
+    )
+    city.write(more)
+    city.full = "no room for one"
+    status, said = apply(capsys, "--dry-run", city.file)
+    assert (status, said.strip()) == (1, "no room for one of 2")
+    city.full = ""
+    status, said = apply(capsys, "--dry-run", city.file)
+    assert status == 0
+    assert "camera yard: added" in said
+    assert city.given == []

@@ -99,6 +99,8 @@ def test_check_says_that_a_file_is_good_and_which_rule_sets_it_uses(capsys, city
         f"Rule sets: {newest} (the newest, kept from the next start on).\n"
         "A model version that leaves service stays loaded for 600 s, with the memory that it takes "
         "(`keep_warm_s` of `models`).\n"
+        "Capacity: what cameras cost on this machine was not measured yet; the first start of the "
+        "city does that, or `cityeye plan --config`.\n"
     )
     text = file.read_text()
     file.write_text(text.replace("models: {", "models: {keep_warm_s: 0, "))

@@ -101,6 +101,7 @@ HEALTH = {
     "cameras_online": 4,
     "cameras_degraded": 1,
     "cameras_unknown": 1,
+    "capacity": {"sentence": "4 cameras need 0.31 of 2 cores; 20 more like them fit"},
     "load": {"normal": {"asked_fps": 20.0, "given_fps": 18.5, "share": 0.9}},
     "events_delivered": 7,
     "events_pending": 2,
@@ -120,10 +121,11 @@ MODEL = {
 def test_the_state_of_a_city_fits_on_one_screen():
     lines = list(status_lines("http://127.0.0.1:8500", HEALTH, [MODEL]))
     assert len(lines) <= 24
-    assert lines[:5] == [
+    assert lines[:6] == [
         "city at http://127.0.0.1:8500: degraded",
         "cameras   4 of 20 online, 1 degraded, 1 unknown: nobody may be watching them, 14 offline",
         "load      normal: 18.5 of 20 inferences/s",
+        "capacity  4 cameras need 0.31 of 2 cores; 20 more like them fit",
         "model     traffic/2 stable, running on cpu, 2 cameras",
         "events    7 delivered, 2 wait, 0 refused for good",
     ]

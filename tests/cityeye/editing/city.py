@@ -55,7 +55,8 @@ class City:
                 raise self.error
             return city_plan(new, HttpSinkSettings(url="http://127.0.0.1:1/events"))
 
-        self.changes = Reconfiguration(config, plan, self.take)
+        self.full = ""
+        self.changes = Reconfiguration(config, plan, self.take, refuses=lambda _: self.full)
         self.state = config.settings.state
         self.tokens = TokenFile(self.state / "access")
         self.tokens.prepare()
@@ -66,6 +67,8 @@ class City:
     def take(self, cameras: Sequence[CameraPlan]) -> dict[str, str]:
         if self.error is not None:
             raise self.error
+        if self.full:
+            raise RolloutError(self.full)
         self.given.append({one.camera.id: one for one in cameras})
         return self.faults
 

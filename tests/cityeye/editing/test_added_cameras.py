@@ -73,6 +73,15 @@ def test_a_check_leaves_nothing_behind(engineer, city):
     assert (city.text, city.given, secrets_of(city)) == (before, [], [])
 
 
+def test_a_camera_too_many_is_refused_and_leaves_nothing_behind(engineer, city):
+    before, line = city.text, "this machine has no room for that: of the 1 new ones 0 fit"
+    city.full = line
+    for address in ("/cameras?check=1", "/cameras"):
+        status, answer = engineer.send("POST", address, {"cameras": [POND]})
+        assert (status, answer["detail"]) == (409, line)
+    assert (city.text, city.given, secrets_of(city)) == (before, [], [])
+
+
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
