@@ -70,6 +70,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             settings.workers.memory_bytes,
         ),
         keep_warm_s=section.keep_warm_s,
+        on_all_nodes=settings.workers.nodes == "all",
         log_to=partial(log_to_file, log_format=log_settings()[0]),
     )
 

@@ -152,6 +152,7 @@ class CameraPlan:
         measurements: Kinds of measurements of its rules that are published; None for all.
         motion_gate_s: The longest time without an inference while nothing moves, seconds; None
             infers every due frame.
+        node_labels: What a machine of the cluster has to be labelled with to watch it.
     """
 
     camera: CameraSpec
@@ -162,6 +163,7 @@ class CameraPlan:
     masking: bool = True
     measurements: frozenset[str] | None = None
     motion_gate_s: float | None = None
+    node_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def routes(self) -> Routes:

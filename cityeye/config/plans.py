@@ -57,6 +57,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         masking=settings.keyframes.masking if camera.masking is None else camera.masking,
         measurements=_published(camera.measurements),
         motion_gate_s=camera.motion_gate_s,
+        node_labels=camera.node,
     )
 
 
