@@ -227,6 +227,11 @@ class WorkerPlan:
         """What its node has to be labelled with: the same for all of its cameras."""
         return self.cameras[0].node_labels if self.cameras else {}
 
+    @property
+    def decodes_on_gpu(self) -> bool:
+        """Whether any of its cameras wants the engines of a GPU."""
+        return any(camera.camera.decoder == "cuda" for camera in self.cameras)
+
     def rerouted(
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]
     ) -> WorkerPlan:

@@ -44,11 +44,19 @@ class PlacedShare:
         cameras: How many it has.
         labels: What its node has to be labelled with.
         node: The id of its node; empty where it has none yet.
+        decodes_on_gpu: Whether it is of use on a node with a GPU alone, if there is one.
     """
 
     cameras: int
     labels: Mapping[str, str]
     node: str = ""
+    decodes_on_gpu: bool = False
+
+    def fits(self, nodes: Collection[CameraNode]) -> list[CameraNode]:
+        """Those of some nodes that may have it. Without any GPU its cameras say so themselves."""
+        labelled = [node for node in nodes if self.labels.items() <= node.labels.items()]
+        with_gpu = [node for node in labelled if node.gpus]
+        return with_gpu if self.decodes_on_gpu and with_gpu else labelled
 
 
 def living_nodes() -> dict[str, CameraNode]:
@@ -92,7 +100,7 @@ def places(
     waiting = [name for name in shares if name not in found]
     for name in sorted(waiting, key=lambda one: -shares[one].cameras):
         share = shares[name]
-        fit = [node for node in nodes if share.labels.items() <= node.labels.items()]
+        fit = share.fits(nodes)
         if not fit:
             found[name] = None
             continue

@@ -39,7 +39,7 @@ class LivingWorker(NamedTuple):
 
 def start_worker(plan: WorkerPlan, gpus: float, node: str) -> Any:  # noqa: ANN401 - Ray types none
     """Starts the worker of a plan on the node of this id; it lives until it is ended, or Ray is."""
-    if any(camera.camera.decoder == "cuda" for camera in plan.cameras):
+    if plan.decodes_on_gpu:
         gpus = gpu_to_decode(gpus, gpus_of(node))
     name = actor_name(plan.name, plan.incarnation, node)
     return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True, node=node)

@@ -96,7 +96,8 @@ class WorkerPlaces:
 
     def _share(self, slot: WorkerSlot) -> PlacedShare:
         labels = slot.plan.node_labels if self._plan.on_all_nodes else {}
-        return PlacedShare(len(slot.plan.cameras), labels, slot.node.id if slot.node else "")
+        node = slot.node.id if slot.node else ""
+        return PlacedShare(len(slot.plan.cameras), labels, node, slot.plan.decodes_on_gpu)
 
     def _slots_on(
         self,

@@ -42,6 +42,18 @@ def test_labels_decide_before_room_does() -> None:
     }  # fmt: skip
 
 
+def test_cameras_of_a_gpu_go_where_one_is() -> None:
+    gpu = CameraNode("d", "gpu", 1.0, gpus=1.0)
+    shares = {
+        "worker-0": PlacedShare(4, {}, decodes_on_gpu=True),
+        "worker-1": PlacedShare(4, {}, decodes_on_gpu=True),
+        "worker-2": PlacedShare(4, {}),
+    }
+    found = places(shares, (HERE, gpu))
+    assert (found["worker-0"], found["worker-1"], found["worker-2"]) == ("d", "d", "a")
+    assert set(places(shares, (HERE,)).values()) == {"a"}, "its cameras say that there is none"
+
+
 @given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["", "a", "b", "gone"])), max_size=20))
 def test_each_share_has_exactly_one_living_node(drawn: list[tuple[int, str]]) -> None:
     shares = {f"worker-{i}": PlacedShare(size, {}, node) for i, (size, node) in enumerate(drawn)}
