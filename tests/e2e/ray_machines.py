@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,9 +17,22 @@ from pathlib import Path
 
 import psutil
 
+from serving.city_plan import NODE_STATE
 from tests.e2e.command import free_ports
 
-RAY = Path(sys.executable).with_name("ray")
+RAY_ON_LOOPBACK = """
+from ray._private import ray_constants, services
+from ray.scripts import scripts
+
+def joined(address, temp_dir=None):
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    return address
+
+# Ray stays on loopback where it is told that there are no clusters, and no machine may join then.
+ray_constants.ENABLE_RAY_CLUSTER = "--address" in " ".join(__import__("sys").argv)
+services.canonicalize_bootstrap_address = joined
+scripts.main()
+"""
 START_S = 240.0
 IN_THE_CLUSTER = """
 import json, os, ray
@@ -62,6 +77,8 @@ class RayMachines:
     def __post_init__(self) -> None:
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32), encoding="ascii")
+        # Names of sockets are short.
+        self._sockets = Path(tempfile.mkdtemp(prefix="ray-"))
         self.port, self._client_port = free_ports(2)
         self.environment: Mapping[str, str] = {
             "RAY_AUTH_MODE": "token",
@@ -79,23 +96,31 @@ class RayMachines:
 
     def start(self, name: str, cores: int, **labels: str) -> RayMachine:
         """Starts a machine, the first one with the control service, and waits until it is there."""
+        state = self.folder / f"state-{name}"
         where = [f"--address={self.address}"]
         if not self.machines:
             where = ["--head", f"--port={self.port}", "--include-dashboard=false"]
             where += [f"--ray-client-server-port={self._client_port}"]
-            where += [f"--temp-dir={self.folder / 'r'}"]
+            where += [f"--temp-dir={self._sockets}"]
         command = [
-            *(str(RAY), "start", *where, "--node-ip-address=127.0.0.1", f"--num-cpus={cores}"),
+            *(
+                sys.executable,
+                "-c",
+                RAY_ON_LOOPBACK,
+                "start",
+                *where,
+                "--node-ip-address=127.0.0.1",
+                f"--num-cpus={cores}",
+            ),
             *(f"--node-name={name}", "--object-store-memory=100000000", "--block"),
             *("--min-worker-port=0", "--max-worker-port=0"),
             *([f"--labels={','.join(f'{k}={v}' for k, v in labels.items())}"] if labels else []),
         ]
-        state = self.folder / f"state-{name}"
         said = self.folder / f"{name}-{len(self.machines)}-{time.monotonic_ns()}.txt"
         with said.open("w") as output:
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **self.environment, "CITYEYE_NODE_STATE": str(state)},
+                env={**os.environ, **self.environment, NODE_STATE: str(state)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -124,3 +149,4 @@ class RayMachines:
         """Ends all machines, the head last."""
         for machine in reversed(self.machines.values()):
             machine.kill()
+        shutil.rmtree(self._sockets, ignore_errors=True)
