@@ -42,6 +42,7 @@ from pipelines.delivery import (
     Relay,
     RelayCounters,
     Spool,
+    open_bodies,
     outbox_limits,
     private_folder,
 )
@@ -185,7 +186,7 @@ class CameraWorker:
         """None where its outbox will be there for whoever takes over, or cannot be read now."""
         if self._plan.may_move:
             with contextlib.suppress(OutboxUnavailable):
-                return self._outbox.open_bodies()
+                return open_bodies(self._outbox)
         return ()
 
     def coverage(self, since: datetime, until: datetime, camera: str | None) -> list[CoveredPeriod]:

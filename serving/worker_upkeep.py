@@ -25,6 +25,7 @@ from pipelines.delivery import (
     Spool,
     mark_reported,
     set_aside_beside,
+    take_over,
 )
 from serving.kept_files import KeptFiles
 
@@ -163,7 +164,7 @@ class WorkerUpkeep:
         self.disk = self._disk_space()
         try:
             if self._open_elsewhere:
-                self._outbox.take_over(self._open_elsewhere)
+                take_over(self._outbox, self._open_elsewhere)
                 self._open_elsewhere = ()
             if not self._recovered:
                 recovered = self._recorder.recover(self._cameras(), self._replaced)

@@ -23,7 +23,7 @@ from models.detections import plain_label
 from pipelines.access import is_loopback
 from pipelines.delivery import KEYFRAME_STORES
 from pipelines.rules import RuleType, versions_of
-from serving.ray_node import OWN_RAY
+from serving import OWN_RAY
 
 ALL_NODES = "all"
 """Of `workers: {nodes: ...}`."""

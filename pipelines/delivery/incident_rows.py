@@ -18,30 +18,6 @@ def open_incidents(db: sqlite3.Connection) -> list[IncidentEvent]:
     return _events(db, db.execute("SELECT id, body FROM incident WHERE open").fetchall())
 
 
-def open_bodies(db: sqlite3.Connection) -> tuple[bytes, ...]:
-    """The same, as they are kept."""
-    return tuple(body for (body,) in db.execute("SELECT body FROM incident WHERE open"))
-
-
-def add_left_open(db: sqlite3.Connection, body: bytes) -> bool:
-    """Adds an incident as open by its newest event; False where the file knows it, or nobody can.
-
-    Only its state comes: the event itself is in another outbox, which delivers it.
-    """
-    try:
-        last = IncidentEvent.model_validate_json(body)
-    except ValidationError:
-        log.error("outbox.incident_unreadable", extra={"incident": ""})
-        return False
-    row = (last.data.incident_id, last.data.revision, body)
-    added = db.execute(
-        "INSERT INTO incident (id, revision, open, body) VALUES (?, ?, 1, ?)"
-        " ON CONFLICT DO NOTHING",
-        row,
-    )
-    return added.rowcount > 0
-
-
 def ended_incidents(db: sqlite3.Connection, camera: str, since_s: float) -> list[IncidentEvent]:
     """Of each incident of a camera that has ended, and of which an event is kept.
 

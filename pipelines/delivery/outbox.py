@@ -27,12 +27,7 @@ from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import CoverageTable
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
-from pipelines.delivery.incident_rows import (
-    add_left_open,
-    ended_incidents,
-    open_bodies,
-    open_incidents,
-)
+from pipelines.delivery.incident_rows import ended_incidents, open_incidents
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, Blob
 from pipelines.errors import OutboxUnavailable
@@ -237,30 +232,6 @@ class Outbox:
         """
         with self.file.transaction() as db:
             return open_incidents(db)
-
-    def open_bodies(self) -> tuple[bytes, ...]:
-        """The same as JSON.
-
-        Raises:
-            OutboxUnavailable: The disk does not answer.
-        """
-        with self.file.transaction() as db:
-            return open_bodies(db)
-
-    def take_over(self, bodies: Sequence[bytes]) -> int:
-        """Takes incidents for left open in this file that were so in one on another machine.
-
-        Args:
-            bodies: The newest event of each, as JSON.
-
-        Returns:
-            How many are new here: of the others this file knows more.
-
-        Raises:
-            OutboxUnavailable: The disk does not take them.
-        """
-        with self.file.transaction() as db:
-            return sum(add_left_open(db, body) for body in bodies)
 
     def record_clip(self, incident: str, clip: ClipData) -> None:
         """Commits a clip that is in the spool; an event names it once it is in the store.

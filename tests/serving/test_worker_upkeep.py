@@ -12,6 +12,7 @@ import pytest
 
 from event_hub.envelope import parse_event
 from pipelines.delivery.event_log import OutboxLimits
+from pipelines.delivery.handover import open_bodies
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.sink import Delivery
@@ -128,7 +129,7 @@ def test_incidents_that_are_open_on_a_machine_that_is_away_go_on_here_and_end_on
     away = Edge(tmp_path / "away")
     started, grown, _ = life("i-1")
     away.publish(started, grown)
-    bodies = away.outbox.open_bodies()
+    bodies = open_bodies(away.outbox)
     assert len(bodies) == 1
     here = tmp_path / "here"
     for number in range(2):
