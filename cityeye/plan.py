@@ -90,6 +90,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
         keep_warm_s=section.keep_warm_s,
         # On a cluster models run on machines that nobody has measured here.
         capacity=settings.capacity if settings.ray.address == OWN_RAY else "share",
+        on_all_nodes=settings.workers.nodes == "all",
         log_to=partial(log_to_file, log_format=log_settings()[0]),
     )
 

@@ -184,6 +184,7 @@ class CameraPlan:
         motion_gate_s: The longest time without an inference while nothing moves, seconds; None
             infers every due frame.
         masks: Where nothing that moves is a reason to infer, or to analyse more often.
+        node_labels: What a machine of the cluster has to be labelled with to watch it.
     """
 
     camera: CameraSpec
@@ -195,6 +196,7 @@ class CameraPlan:
     measurements: frozenset[str] | None = None
     motion_gate_s: float | None = None
     masks: tuple[Zone, ...] = ()
+    node_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_adaptive(self) -> bool:

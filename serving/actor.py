@@ -26,6 +26,7 @@ def start_actor(
     threads: int = THREADS,
     outlives: bool = False,
     anywhere: bool = False,
+    node: str = "",
 ) -> Any:  # noqa: ANN401
     """Starts `plain(*arguments)` as an actor; Ray itself never restarts it.
 
@@ -37,11 +38,13 @@ def start_actor(
         threads: Calls that it answers at once.
         outlives: Whether it lives on when the process that started it has ended.
         anywhere: Whether it may be on another machine of the cluster than this process.
+        node: Ray's id of the machine that it is to be on; that of this process where it is empty.
 
     Raises:
         ValueError: Another actor has the name.
     """
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    node = node or ray.get_runtime_context().get_node_id()
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
     options: dict[str, Any] = {
         "num_cpus": RESERVED_CPUS,
         "num_gpus": gpus,
@@ -49,7 +52,7 @@ def start_actor(
         "max_restarts": 0,
         "name": name,
         "lifetime": "detached" if outlives else None,
-        "scheduling_strategy": "DEFAULT" if anywhere else here,
+        "scheduling_strategy": "DEFAULT" if anywhere else there,
     }
     actor: Any = ray.remote(plain)
     return actor.options(**options).remote(*arguments)

@@ -43,6 +43,7 @@ from pipelines.delivery import (
     RelayCounters,
     Sink,
     Spool,
+    open_bodies,
     outbox_limits,
     private_folder,
 )
@@ -59,7 +60,7 @@ from serving.city_plan import (
 from serving.detectors import detector_service
 from serving.memory import own_memory_bytes
 from serving.served_models import ServedModel
-from serving.worker_upkeep import DiskSpace, WorkerUpkeep
+from serving.worker_upkeep import DiskSpace, Predecessor, WorkerUpkeep
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class WorkerSnapshot:
         kept: What it keeps, and how much it may be.
         losses: What its outbox could not keep.
         disk: The disk that its folder is on; None where that does not answer.
+        open_incidents: The newest events of incidents that have not ended, as JSON; for whoever
+            takes the cameras over when this machine is away.
     """
 
     name: str
@@ -95,6 +98,7 @@ class WorkerSnapshot:
     kept: tuple[Kept, ...] = ()
     losses: OutboxCounters = OutboxCounters()  # noqa: RUF009 - it cannot be changed
     disk: DiskSpace | None = None
+    open_incidents: tuple[bytes, ...] = ()
 
 
 class CameraWorker:
@@ -102,6 +106,7 @@ class CameraWorker:
 
     def __init__(self, plan: WorkerPlan) -> None:
         """Ends what a crash left open, then starts the cameras and the relay."""
+        plan = replace(plan, delivery=plan.delivery.on_this_node())
         folder = plan.delivery.state / plan.name
         # On a full disk the cameras are watched all the same; what needs the folder waits for it.
         with contextlib.suppress(OSError):
@@ -136,7 +141,7 @@ class CameraWorker:
             self._relay,
             self._tasks,
             retention,
-            replaced=plan.replaced,
+            before=Predecessor(plan.replaced, plan.open_elsewhere),
         )
         self._upkeep.round()
         self._models = {model.ref.key: model for model in plan.models}
@@ -180,7 +185,15 @@ class CameraWorker:
             kept=self._upkeep.kept(),
             losses=self._outbox.counters,
             disk=self._upkeep.disk,
+            open_incidents=self._open_incidents(),
         )
+
+    def _open_incidents(self) -> tuple[bytes, ...]:
+        """None where its outbox will be there for whoever takes over, or cannot be read now."""
+        if self._plan.may_move:
+            with contextlib.suppress(OutboxUnavailable):
+                return open_bodies(self._outbox)
+        return ()
 
     def coverage(self, since: datetime, until: datetime, camera: str | None) -> list[CoveredPeriod]:
         """What its tasks could see in the periods that touch a time, up to now; see `read`.

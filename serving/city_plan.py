@@ -6,6 +6,7 @@ Plain picklable values: the plan travels to the director and its workers through
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,10 @@ COMPARISONS_FOLDER: Final = "comparisons"
 LOG_FILE: Final = "worker.log"
 """In the folder of each worker."""
 
+NODE_STATE: Final = "CITYEYE_NODE_STATE"
+"""Environment variable of Ray on a machine whose state folder is another one than that of the
+configuration."""
+
 PLACES_FOLDER: Final = "places"
 """In the folder of the city, as cameras go from one worker to another."""
 
@@ -44,7 +49,8 @@ class DeliveryPlan:
     """Where evidence goes; every sink gets every event.
 
     Attributes:
-        state: Folder for outboxes and spools; one file or folder per worker in it.
+        state: Folder for outboxes and spools; one file or folder per worker in it, on the disk of
+            each machine that has workers.
         keyframe_address: What stands before a keyframe's key in its address; empty for none.
         retention: How much of everything is kept.
         cases: The city's case codes, if it has any.
@@ -58,6 +64,11 @@ class DeliveryPlan:
     keyframe_address: str = ""
     cases: CaseTable | None = None
     traces: TraceSettings | None = None
+
+    def on_this_node(self) -> DeliveryPlan:
+        """The same with the state folder of the machine that this process is on."""
+        folder = os.environ.get(NODE_STATE)  # noqa: TID251 - that of the node, not of the city
+        return replace(self, state=Path(folder)) if folder else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,7 @@ class CityPlan:
         inference: What inferences cost that do not run in the camera workers, by `name/version`,
             once decided.
         costs: What cameras cost on this machine; None where that is not known.
+        on_all_nodes: Whether all machines of the cluster watch cameras, or this one alone.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -144,6 +156,7 @@ class CityPlan:
     capacity: CapacityPolicy = "share"
     inference: Mapping[str, ModelCost] = field(default_factory=dict)
     costs: CostModel | None = None
+    on_all_nodes: bool = False
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()
@@ -161,20 +174,24 @@ class CityPlan:
     def with_cameras(self, cameras: Sequence[CameraPlan]) -> CityPlan:
         """The same city with other cameras; none that stays moves to another worker.
 
-        A new camera goes to the worker with the fewest, or to a new one where all are full.
+        A new camera goes to the worker with the fewest among those whose node may have it, or to a
+        new one where all are full.
         """
         wanted = {plan.camera.id: plan for plan in cameras}
         kept = {
             share.name: [plan.camera.id for plan in share.cameras if plan.camera.id in wanted]
             for share in shares(self)
         }
+        labels = {share.name: share.node_labels for share in shares(self)}
         known = {name for names in kept.values() for name in names}
-        for name in wanted:
+        for name, camera in wanted.items():
             if name not in known:
-                worker = min(kept, key=lambda one: len(kept[one]), default=None)
+                fit = [one for one in kept if labels[one] == camera.node_labels]
+                worker = min(fit, key=lambda one: len(kept[one]), default=None)
                 if worker is None or len(kept[worker]) >= self.cameras_per_worker:
                     worker = worker_name(len(kept))
                     kept[worker] = []
+                labels[worker] = camera.node_labels
                 kept[worker].append(name)
         assignment = {worker: tuple(names) for worker, names in kept.items()}
         return replace(self, cameras=tuple(cameras), assignment=assignment)
@@ -201,6 +218,9 @@ class WorkerPlan:
             city, so that what a worker says of a camera comes after what the worker before said.
             0 before a start.
         replaced: Why the worker before this one was replaced; empty where that is not known.
+        may_move: Whether another machine may have to go on with its cameras.
+        open_elsewhere: The newest events of incidents that the worker before this one left open in
+            an outbox on a machine that is away, as JSON.
     """
 
     name: str
@@ -214,6 +234,18 @@ class WorkerPlan:
     log_to: LogSetUp = keep_default_logs
     incarnation: int = 0
     replaced: str = ""
+    may_move: bool = False
+    open_elsewhere: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def node_labels(self) -> Mapping[str, str]:
+        """What its node has to be labelled with: the same for all of its cameras."""
+        return self.cameras[0].node_labels if self.cameras else {}
+
+    @property
+    def decodes_on_gpu(self) -> bool:
+        """Whether any of its cameras wants the engines of a GPU."""
+        return any(camera.camera.decoder == "cuda" for camera in self.cameras)
 
     def rerouted(
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]
@@ -232,13 +264,8 @@ def worker_name(number: int) -> str:
 
 def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
     """Splits the cameras into groups, in the order of the configuration or as they are assigned."""
-    size = plan.cameras_per_worker
     cameras = {one.camera.id: one for one in plan.cameras}
-    names = list(cameras)
-    assignment = plan.assignment or {
-        worker_name(start // size): tuple(names[start : start + size])
-        for start in range(0, len(names), size)
-    }
+    assignment = plan.assignment or _by_order(plan)
     return [
         WorkerPlan(
             worker,
@@ -250,9 +277,24 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
             slots=replace(plan.slots, count=_slots(plan, len(own))),
             drain_s=plan.drain_s,
             log_to=plan.log_to,
+            may_move=plan.on_all_nodes,
         )
         for worker, own in assignment.items()
     ]
+
+
+def _by_order(plan: CityPlan) -> dict[str, tuple[str, ...]]:
+    """Cameras of a worker follow each other in the configuration, and need the same node labels."""
+    by_labels: dict[frozenset[tuple[str, str]], list[str]] = {}
+    for one in plan.cameras:
+        by_labels.setdefault(frozenset(one.node_labels.items()), []).append(one.camera.id)
+    size = plan.cameras_per_worker
+    groups = [
+        tuple(names[start : start + size])
+        for names in by_labels.values()
+        for start in range(0, len(names), size)
+    ]
+    return {worker_name(number): names for number, names in enumerate(groups)}
 
 
 def _slots(plan: CityPlan, cameras: int) -> int:

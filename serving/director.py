@@ -31,7 +31,6 @@ from serving.detectors import detector_service
 from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingError, last_line
 from serving.governor import RateGovernor
 from serving.incarnations import Incarnations
-from serving.left_over import LeftOverOutboxes
 from serving.rollout.ledger import ChangedBy, LedgerEntry
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
@@ -39,6 +38,7 @@ from serving.served_models import ServedModel
 from serving.store_upkeep import StoreUpkeep
 from serving.takeover import running_versions
 from serving.worker_actors import end_worker, living_workers, stop_workers
+from serving.worker_places import WorkerPlaces
 from serving.worker_slot import WorkerSlot
 from serving.worker_state import WorkerState
 
@@ -103,8 +103,7 @@ class Director:
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
-        self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
-        self._left_over.start()
+        self._places = WorkerPlaces(plan, {one.name for one in plans})
         source = plan.versions.source if plan.versions else None
         self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
         self._store_upkeep.start()
@@ -123,17 +122,22 @@ class Director:
             restarted = restarts.get(plan.name, 0) if restarts else 0
             liveness, incarnations = self._plan.liveness, self._incarnations
             slot = WorkerSlot(plan, self._gpus, liveness, incarnations, restarted)
-            if restarts is not None and plan.name in living:
-                incarnation, worker = living.pop(plan.name)
-                slot.adopt(worker, incarnation, self._governor.shares)
+            self._slots.append(slot)
+            if (found := living.pop(plan.name, None)) is None:
+                continue
+            node = self._places.node_of(found)
+            if restarts is not None and node is not None:
+                slot.adopt(found, node, self._governor.shares)
                 log.info("worker_taken_over", extra={"worker": plan.name})
             else:
                 # What an earlier city left would hold the outbox.
-                end_worker(living.pop(plan.name, (0, None))[1])
+                end_worker(found.handle)
+        for left in living.values():
+            end_worker(left.handle)
+        self._places.place(self._slots)
+        for slot in self._slots:
+            if slot.worker is None:
                 slot.start()
-            self._slots.append(slot)
-        for _, worker in living.values():
-            end_worker(worker)
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.
@@ -152,7 +156,7 @@ class Director:
 
     def notes(self) -> Mapping[str, str]:
         """What was noted last, and what still waits of workers that there are no more."""
-        return {**self._notes, **self._left_over.notes()}
+        return {**self._notes, **self._places.notes()}
 
     def kept(self) -> tuple[Kept, ...]:
         """What no worker keeps alone, and how much it may be."""
@@ -243,14 +247,14 @@ class Director:
 
     def pending_events(self, limit: int) -> Sequence[PendingEvent]:
         """Events that wait for a sink, of each worker at most `limit`."""
-        answers = self._ask_all(lambda worker: worker.pending_events.remote(limit))
-        left = self._left_over.pending_events(limit)
+        answers = self._ask_all(lambda one: one.pending_events.remote(limit), *self._keepers())
+        left = self._places.left_over.pending_events(limit)
         return [event for answer in (*answers, left) for event in answer]
 
     def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """Events that a sink refused for good, of each worker at most `limit`."""
-        answers = self._ask_all(lambda worker: worker.dead_letters.remote(limit))
-        left = self._left_over.dead_letters(limit)
+        answers = self._ask_all(lambda one: one.dead_letters.remote(limit), *self._keepers())
+        left = self._places.left_over.dead_letters(limit)
         return [letter for answer in (*answers, left) for letter in answer]
 
     def coverage(
@@ -261,14 +265,17 @@ class Director:
         What is left of workers that there are no more is among it for as long as events of them
         wait.
         """
-        answers = self._ask_all(lambda worker: worker.coverage.remote(since, until, camera))
-        left = self._left_over.coverage(since, until, camera)
+        ask = (since, until, camera)
+        answers = self._ask_all(lambda one: one.coverage.remote(*ask), *self._keepers())
+        left = self._places.left_over.coverage(*ask)
         return [period for answer in (*answers, left) for period in answer]
 
     def replay_dead(self, event: str | None, sink: str | None) -> int:
         """Has dead letters sent again: all, or of one event or sink; how many there are."""
-        counts: list[int] = self._ask_all(lambda one: one.replay_dead.remote(event, sink))
-        return sum(counts) + self._left_over.replay_dead(event, sink)
+        counts: list[int] = self._ask_all(
+            lambda one: one.replay_dead.remote(event, sink), *self._keepers()
+        )
+        return sum(counts) + self._places.left_over.replay_dead(event, sink)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""
@@ -280,7 +287,7 @@ class Director:
             for slot in self._slots:
                 if slot.plan.name in last:
                     slot.ended(last[slot.plan.name])
-        self._left_over.stop()
+        self._places.left_over.stop()
         self._store_upkeep.stop()
         self._capacity.close()
         return self.workers()
@@ -297,9 +304,9 @@ class Director:
             if slot.plan.name == share.name:
                 return slot.apply(share)
         slot = WorkerSlot(share, self._gpus, self._plan.liveness, self._incarnations)
-        self._left_over.release(share.name)
-        slot.start()
         self._slots.append(slot)
+        self._places.place(self._slots)
+        slot.start()
         return None
 
     def _supervise(self) -> None:
@@ -317,13 +324,16 @@ class Director:
                 log.exception("director_round_failed")
 
     def _check_workers(self) -> None:
-        """Asks all workers at once, and replaces those that must be."""
+        """Asks all workers and nodes at once, and replaces the workers that must be."""
+        of_nodes = self._places.ask(self._slots)
+        self._places.place(self._slots)
         for slot in self._slots:
-            if slot.due:
+            if slot.due and self._places.is_ready(slot):
                 slot.start()
         questions = {slot.plan.name: slot.ask() for slot in self._slots}
-        asked = [question for question in questions.values() if question is not None]
+        asked = [one for one in (*questions.values(), *of_nodes.values()) if one is not None]
         answered = wait_for_some(asked, min(ANSWER_WAIT_S, self._plan.liveness.snapshot_timeout_s))
+        self._places.check(of_nodes, answered)
         for slot in self._slots:
             reason = slot.check(answered=questions[slot.plan.name] in answered)
             if reason:
@@ -364,9 +374,13 @@ class Director:
         """Handles of the workers that live."""
         return [slot.worker for slot in self._slots if slot.worker is not None]
 
-    def _ask_all(self, ask: Callable[[Any], object]) -> list[Any]:
-        """The answers of all workers that answer in time."""
-        pending = [ask(worker) for worker in self._workers()]
+    def _keepers(self) -> list[Any]:
+        """Handles of those who have what workers left on other machines."""
+        return self._places.keepers()
+
+    def _ask_all(self, ask: Callable[[Any], object], *others: object) -> list[Any]:
+        """The answers of all workers, and of `others`, that answer in time."""
+        pending = [ask(one) for one in (*self._workers(), *others)]
         answers = []
         for answer in pending:
             with contextlib.suppress(RayError):

@@ -27,9 +27,13 @@ def gpus_of_cluster() -> float:
 
 def gpus_here() -> float:
     """GPUs of this machine that Ray sees; with a Ray of the city's own, those of the cluster."""
-    me = ray.get_runtime_context().get_node_id()
+    return gpus_of(str(ray.get_runtime_context().get_node_id()))
+
+
+def gpus_of(node: str) -> float:
+    """GPUs of the machine with this id that Ray sees."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return sum(float(one["Resources"].get("GPU", 0.0)) for one in nodes if one["NodeID"] == me)
+    return sum(float(one["Resources"].get("GPU", 0.0)) for one in nodes if one["NodeID"] == node)
 
 
 def equal_share(gpus: float, processes: int) -> float:

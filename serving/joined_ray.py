@@ -91,8 +91,8 @@ class JoinedRay:
         self._stopping = True
         if self._answers():
             with suppress(RayError, RuntimeError):
-                for _, left in living_workers().values():
-                    end_worker(left)
+                for left in living_workers().values():
+                    end_worker(left.handle)
                 serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 

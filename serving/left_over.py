@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pipelines import CoveredPeriod, EvidenceRecorder, OutboxUnavailable
+from pipelines import CoveredPeriod, EvidenceRecorder, OutboxInUse, OutboxUnavailable
 from pipelines.delivery import DeadLetter, Outbox, PendingEvent, Relay, Spool
 from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, DeliveryPlan
 from serving.worker_upkeep import publish_set_aside
@@ -52,7 +52,10 @@ class _LeftOver:
             log.exception("left_over_outbox_failed", extra={"worker": self.name})
 
     def _deliver(self) -> None:
-        with contextlib.closing(Outbox(self._folder / OUTBOX_FILE)) as outbox:
+        outbox = self._opened()
+        if outbox is None:
+            return
+        with contextlib.closing(outbox):
             spool = Spool(self._folder / SPOOL_FOLDER)
             recorder = EvidenceRecorder(outbox, spool, self._city)
             recorder.recover(())
@@ -67,6 +70,15 @@ class _LeftOver:
             self.open = None
             relay.stop()
 
+    def _opened(self) -> Outbox | None:
+        """The outbox as soon as the worker that had it lets it go; None where this stops before."""
+        while True:
+            try:
+                return Outbox(self._folder / OUTBOX_FILE)
+            except OutboxInUse:
+                if self._stopping.wait(CHECK_EVERY_S):
+                    return None
+
     def _is_done(self, outbox: Outbox) -> bool:
         with contextlib.suppress(OutboxUnavailable):
             left = outbox.deliveries.backlogs().values()
@@ -79,6 +91,8 @@ class LeftOverOutboxes:
 
     def __init__(self, delivery: DeliveryPlan, city: str, workers: Collection[str]) -> None:
         """Finds them: those under the state folder that belong to none of `workers`."""
+        self._delivery = delivery
+        self._city = city
         folders = sorted(one.parent for one in delivery.state.glob(f"*/{OUTBOX_FILE}"))
         self._files = {
             one.name: _LeftOver(one, delivery, city) for one in folders if one.name not in workers
@@ -88,6 +102,13 @@ class LeftOverOutboxes:
         """Returns at once."""
         for one in self._files.values():
             one.thread.start()
+
+    def adopt(self, worker: str) -> None:
+        """Delivers what a worker has left that is on another machine from now on."""
+        folder = self._delivery.state / worker
+        if worker not in self._files and (folder / OUTBOX_FILE).exists():
+            self._files[worker] = _LeftOver(folder, self._delivery, self._city)
+            self._files[worker].thread.start()
 
     def release(self, worker: str) -> None:
         """Lets the file of a worker go that there is to be again."""

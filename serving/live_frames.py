@@ -191,7 +191,7 @@ class LiveFrames:
             return
         workers = await self._workers()
         self._homes = {
-            camera: actor_name(one.name, one.incarnation)
+            camera: actor_name(one.name, one.incarnation, one.node)
             for one in workers
             for camera in one.camera_ids
         }

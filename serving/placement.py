@@ -18,6 +18,7 @@ from serving.detectors import DetectorKind
 from serving.errors import ServingError
 from serving.gpus import ROLLOUT_GPUS, gpus_here, gpus_of_cluster, may_use_gpu
 from serving.memory import memory_per_worker
+from serving.nodes import living_nodes
 from serving.served_models import ServedModel
 from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options
 
@@ -209,7 +210,8 @@ def _cameras_per_worker(plan: CityPlan, kind: DetectorKind) -> int:
         return wanted
     if kind == "ray_serve":
         return CAMERAS_PER_WORKER
-    workers = math.ceil(math.ceil(usable_cores()) / CORES_PER_WORKER)
+    cores = [node.cores for node in living_nodes().values()] if plan.on_all_nodes else []
+    workers = sum(math.ceil(one / CORES_PER_WORKER) for one in cores or [math.ceil(usable_cores())])
     return min(MOST_CAMERAS_PER_WORKER, math.ceil(len(plan.cameras) / workers))
 
 

@@ -139,7 +139,7 @@ class WatchedDirector:
         except RayError as error:
             reason = type(error).__name__
             log.warning("director_stop_failed", extra={"reason": reason})
-            living = {name: worker for name, (_, worker) in living_workers().items()}
+            living = {name: one.handle for name, one in living_workers().items()}
             ended = stop_workers(living, self._plan.drain_s)
             if len(ended) < len(living):
                 raise DirectorError(

@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import ray
 from ray.exceptions import RayError
@@ -20,42 +20,50 @@ from ray.util import list_named_actors
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import WorkerPlan
-from serving.gpus import gpu_to_decode, gpus_here
+from serving.gpus import gpu_to_decode, gpus_of
 
 log = logging.getLogger(__name__)
 
 STOP_MARGIN_S: Final = 20.0
 """How much longer than the drain of its outbox the end of a worker may take."""
-_NAME: Final = re.compile(r"cityeye-worker:(?P<worker>.+):(?P<incarnation>\d+)")
+_NAME: Final = re.compile(r"cityeye-worker:(?P<worker>.+):(?P<incarnation>\d+):(?P<node>\w+)")
 
 
-def start_worker(plan: WorkerPlan, gpus: float) -> Any:  # noqa: ANN401 - Ray does not type handles
-    """Starts the worker of a plan; it lives until it is ended, or Ray is."""
-    if any(camera.camera.decoder == "cuda" for camera in plan.cameras):
-        gpus = gpu_to_decode(gpus, gpus_here())
-    name = actor_name(plan.name, plan.incarnation)
-    return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True)
+class LivingWorker(NamedTuple):
+    """A worker that was found: the number of its start, the node that it is on, and its handle."""
+
+    incarnation: int
+    node: str
+    handle: Any
 
 
-def actor_name(worker: str, incarnation: int) -> str:
+def start_worker(plan: WorkerPlan, gpus: float, node: str) -> Any:  # noqa: ANN401 - Ray types none
+    """Starts the worker of a plan on the node of this id; it lives until it is ended, or Ray is."""
+    if plan.decodes_on_gpu:
+        gpus = gpu_to_decode(gpus, gpus_of(node))
+    name = actor_name(plan.name, plan.incarnation, node)
+    return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True, node=node)
+
+
+def actor_name(worker: str, incarnation: int, node: str) -> str:
     """Under which name Ray has a start of a worker."""
-    return f"cityeye-worker:{worker}:{incarnation}"
+    return f"cityeye-worker:{worker}:{incarnation}:{node}"
 
 
-def living_workers() -> dict[str, tuple[int, Any]]:
-    """Incarnation and handle of each worker that lives, by its name; the newest where two do."""
-    found: dict[str, tuple[int, Any]] = {}
+def living_workers() -> dict[str, LivingWorker]:
+    """The workers that live, by name; the newest start where there are two, the other ends."""
+    found: dict[str, LivingWorker] = {}
     for name in list_named_actors():
         match = _NAME.fullmatch(name)
         if match is None:
             continue
-        worker, incarnation = match["worker"], int(match["incarnation"])
         # It may have died since.
         with contextlib.suppress(ValueError):
-            mine = (incarnation, ray.get_actor(name))
-            other = found.get(worker, (0, None))
-            older, found[worker] = (other, mine) if other[0] < incarnation else (mine, other)
-            end_worker(older[1])
+            mine = LivingWorker(int(match["incarnation"]), match["node"], ray.get_actor(name))
+            other = found.get(match["worker"], mine)
+            found[match["worker"]] = max(mine, other, key=lambda one: one.incarnation)
+            if other is not mine:
+                end_worker(min(mine, other, key=lambda one: one.incarnation).handle)
     return found
 
 

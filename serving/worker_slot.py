@@ -22,8 +22,9 @@ from serving.city_plan import Liveness, WorkerPlan
 from serving.errors import death_of
 from serving.incarnations import Incarnations
 from serving.memory import MIB
+from serving.nodes import CameraNode
 from serving.served_models import ServedModel
-from serving.worker_actors import end_worker, start_worker
+from serving.worker_actors import LivingWorker, end_worker, start_worker
 from serving.worker_state import WorkerState
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class WorkerSlot:
         snapshot: Its newest answer, None before the first one.
         alive: Whether it answered the newest check.
         asked_s: When it was asked for that answer, monotonic seconds.
+        node: The machine that it is on, or is to be on; None where no machine may have it.
+        replaced_s: When its worker ended last, monotonic seconds.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class WorkerSlot:
         self.snapshot: WorkerSnapshot | None = None
         self.alive = False
         self.asked_s = 0.0
+        self.node: CameraNode | None = None
         self._gpus = gpus
         self._liveness = liveness
         self._incarnations = incarnations
@@ -71,27 +75,55 @@ class WorkerSlot:
         self._lately = RestartLimit(MOST_COUNTED, LATELY_S)
         self._problem = ""
         self._next_start_s = 0.0
+        self.replaced_s = float("-inf")
         self._answered_s = time.monotonic()
         self._question: object = None
         self._question_s = 0.0
         self._adopted = False
+        self._unplaced = ""
+        self._outbox_at = ""
+        self._open_incidents: tuple[bytes, ...] = ()
 
     def start(self) -> None:
-        """Starts a worker over this share's outbox."""
+        """Starts a worker on its node, over this share's outbox there."""
+        if self.node is None:
+            return
         incarnation = self._incarnations.next()
         self.plan = replace(self.plan, incarnation=incarnation, replaced=self._problem)
-        self._begin(start_worker(self.plan, self._gpus))
+        self._begin(start_worker(self.plan, self._gpus, self.node.id))
 
-    def adopt(self, worker: Any, incarnation: int, shares: Mapping[Priority, float]) -> None:  # noqa: ANN401
+    def adopt(
+        self, living: LivingWorker, node: CameraNode, shares: Mapping[Priority, float]
+    ) -> None:
         """Takes over a worker that an earlier director has started, with rates set to `shares`.
 
         It gets the versions of this plan, as it may have missed the newest change.
         """
-        self.plan = replace(self.plan, incarnation=incarnation)
-        self._begin(worker)
+        self.node = node
+        self._outbox_at = living.node
+        self.plan = replace(self.plan, incarnation=living.incarnation)
+        self._begin(living.handle)
         self._adopted = True
-        worker.limit.remote(shares)
+        living.handle.limit.remote(shares)
         self._send_routes()
+
+    def place(self, node: CameraNode | None, slots: int) -> None:
+        """Has the next worker be on another node, where incidents that are open go on.
+
+        To be called while no worker lives.
+
+        Args:
+            node: The node; None where no machine may have it.
+            slots: How many inferences run at once there for its cameras.
+        """
+        self.plan = replace(self.plan, slots=replace(self.plan.slots, count=slots))
+        self._unplaced = _no_node(self.plan.node_labels) if node is None else ""
+        self.node = node
+        if node is None:
+            return
+        if self._outbox_at not in ("", node.id):
+            self.plan = replace(self.plan, open_elsewhere=self._open_incidents)
+        self._outbox_at = node.id
 
     def _begin(self, worker: Any) -> None:  # noqa: ANN401
         self.worker = worker
@@ -111,6 +143,9 @@ class WorkerSlot:
             silent_s=round(time.monotonic() - self._answered_s, 3),
             incarnation=self.plan.incarnation,
             problem=self._problem,
+            unplaced=self._unplaced,
+            node=self.node.id if self.node else "",
+            node_name=self.node.name if self.node else "",
         )
 
     def ask(self) -> object:
@@ -145,7 +180,10 @@ class WorkerSlot:
 
     def _take(self, snapshot: WorkerSnapshot, now_s: float) -> str:
         first = self.snapshot is None
-        self.snapshot = snapshot
+        self._open_incidents = snapshot.open_incidents
+        # Whoever asks for the state of a worker need not get them too. They are in its outbox now.
+        self.snapshot = replace(snapshot, open_incidents=())
+        self.plan = replace(self.plan, open_elsewhere=())
         self.asked_s, self._answered_s = self._question_s, now_s
         self.alive = True
         self._problem = ""
@@ -174,7 +212,7 @@ class WorkerSlot:
         self._begin(None)
         self._adopted = False
         self._problem = reason
-        now_s = time.monotonic()
+        self.replaced_s = now_s = time.monotonic()
         self._next_start_s = now_s + RESTARTS.wait_s(self._lately.recent(now_s))
         self._lately.note(now_s)
         self._restarts += 1
@@ -206,9 +244,18 @@ class WorkerSlot:
     @property
     def due(self) -> bool:
         """Whether a new worker shall be started now."""
-        return self.worker is None and time.monotonic() >= self._next_start_s
+        return (
+            self.worker is None and self.node is not None and time.monotonic() >= self._next_start_s
+        )
 
     def ended(self, last: WorkerSnapshot) -> None:
         """Notes how the worker stood when it was stopped."""
         self.snapshot = last
         self._answered_s = time.monotonic()
+
+
+def _no_node(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return "no machine of the cluster has a core for its cameras"
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return f"no machine of the cluster that lives is labelled {wanted}"

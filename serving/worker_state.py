@@ -32,6 +32,9 @@ class WorkerState:
         silent_s: Seconds since its newest answer; before the first one, since it was started.
         incarnation: The number of its newest start.
         problem: Why it was replaced, until the new one answers; empty otherwise.
+        unplaced: Why it is on no machine; empty where it is on one.
+        node: Ray's id of the node that it is on; empty where it is on none.
+        node_name: What that node is called; empty where one machine has all workers.
     """
 
     name: str
@@ -42,6 +45,9 @@ class WorkerState:
     silent_s: float = 0.0
     incarnation: int = 0
     problem: str = ""
+    unplaced: str = ""
+    node: str = ""
+    node_name: str = ""
 
     @property
     def current(self) -> WorkerSnapshot | None:
@@ -64,6 +70,8 @@ class WorkerState:
         """Why nothing is known of its cameras, in words; empty where something is."""
         if self.current is not None:
             return ""
+        if self.unplaced:
+            return self.unplaced
         if self.problem:
             return f"{self.name} was replaced and does not answer yet: {self.problem}"
         if self.snapshot:

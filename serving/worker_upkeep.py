@@ -25,6 +25,7 @@ from pipelines.delivery import (
     Spool,
     mark_reported,
     set_aside_beside,
+    take_over,
 )
 from serving.kept_files import KeptFiles
 
@@ -51,6 +52,19 @@ class DiskSpace:
 
     free: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What is known of the worker before.
+
+    Attributes:
+        replaced: Why it was replaced; empty where that is not known.
+        open_elsewhere: See `WorkerPlan`.
+    """
+
+    replaced: str = ""
+    open_elsewhere: tuple[bytes, ...] = ()
 
 
 def publish_set_aside(outbox: Outbox, recorder: EvidenceRecorder, worker: str) -> tuple[str, ...]:
@@ -88,7 +102,7 @@ class WorkerUpkeep:
         cameras: Callable[[], Mapping[str, Collection[str]]],
         retention: Retention = Retention(),  # noqa: B008 - it cannot be changed
         *,
-        replaced: str = "",
+        before: Predecessor = Predecessor(),
     ) -> None:
         """Prepares.
 
@@ -100,7 +114,7 @@ class WorkerUpkeep:
             relay: Asked what is wrong with the store.
             cameras: Gives the tasks of the worker's cameras, by their ids.
             retention: What is kept for how long.
-            replaced: Why the worker before this one was replaced, if that is known.
+            before: The worker that had the cameras before this one.
         """
         self.disk: DiskSpace | None = None
         self._worker = worker
@@ -109,7 +123,8 @@ class WorkerUpkeep:
         self._recorder = recorder
         self._relay = relay
         self._cameras = cameras
-        self._replaced = replaced
+        self._replaced = before.replaced
+        self._open_elsewhere = before.open_elsewhere
         self._counting_since: Mapping[str, datetime] | None = None
         self._coverage_due_s = float("-inf")
         self._coverage = Kept(f"{worker} coverage", retention.coverage)
@@ -148,6 +163,9 @@ class WorkerUpkeep:
         """Does what is due."""
         self.disk = self._disk_space()
         try:
+            if self._open_elsewhere:
+                take_over(self._outbox, self._open_elsewhere)
+                self._open_elsewhere = ()
             if not self._recovered:
                 recovered = self._recorder.recover(self._cameras(), self._replaced)
                 self._recovered = True

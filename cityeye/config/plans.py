@@ -58,6 +58,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         measurements=_published(camera.measurements),
         motion_gate_s=camera.motion_gate_s,
         masks=mask_zones(camera.masks),
+        node_labels=camera.node,
     )
 
 

@@ -24,6 +24,10 @@ from models.detections import plain_label
 from pipelines.access import is_loopback
 from pipelines.delivery import KEYFRAME_STORES
 from pipelines.rules import RuleType, versions_of
+from serving import OWN_RAY
+
+ALL_NODES = "all"
+"""Of `workers: {nodes: ...}`."""
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
@@ -37,6 +41,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_exposure(document)
     _check_destinations(document)
     _check_masking(document)
+    _check_nodes(document)
     _check_models(document, catalogue)
     _check_precision(document, catalogue)
     for key, camera in _cameras(document):
@@ -111,6 +116,32 @@ def _check_destinations(document: Document) -> None:
         what = "nobody would receive the events: there is no `hub` and no `sinks`"
         remedy = "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own."
         document.report((), what, remedy)
+
+
+def _check_nodes(document: Document) -> None:
+    """Warns of what other machines of a cluster cannot reach, and of labels that do not count."""
+    if _mapping(document.data, "workers").get("nodes") != ALL_NODES:
+        for key, camera in _cameras(document):
+            if camera.get("node"):
+                what = "labels of machines do not count, as this machine watches all cameras"
+                remedy = "Write `workers: {nodes: all}` on a Ray cluster, or remove `node:`."
+                document.warn((*key, "node"), what, remedy)
+        return
+    if _mapping(document.data, "ray").get("address", OWN_RAY) == OWN_RAY:
+        what = "a Ray of this machine alone has no other machines"
+        remedy = "Name the cluster as `ray: {address: auto}`, or write `nodes: here`."
+        document.report(("workers", "nodes"), what, remedy)
+    if _mapping(document.data, "keyframes").get("folder") is not None:
+        what = "the folder has to be one that all machines of the cluster share"
+        remedy = "Give a store as `s3:`, or mount one folder at this path on all of them."
+        document.warn(("keyframes", "folder"), what, remedy)
+    host = _mapping(document.data, "hub").get("host", LOOPBACK)
+    address = str(_mapping(document.data, "ray").get("address"))
+    on_loopback = is_loopback(address.rpartition(":")[0])
+    if "hub" in document.data and not on_loopback and isinstance(host, str) and is_loopback(host):
+        what = f"workers on other machines cannot deliver to a hub at {host}"
+        remedy = "Give an address that they reach as `host:` of `hub:`."
+        document.warn(("hub", "host"), what, remedy)
 
 
 def _check_masking(document: Document) -> None:

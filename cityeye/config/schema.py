@@ -91,6 +91,7 @@ MemoryOrAuto = Annotated[
 Port = Annotated[int, Field(ge=0, le=65_535)]
 ListeningHost = Annotated[str, AfterValidator(listening_host)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NodeLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,126}$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
@@ -229,6 +230,9 @@ class CameraSection(Section):
     example `on`"""
     evidence_clip: ClipSection | None = None
     """how much video an incident gets, none without it, for example `{before_s: 5, after_s: 10}`"""
+    node: dict[NodeLabel, NodeLabel] = Field(default_factory=dict)
+    """labels of the machines of a Ray cluster that can reach it, any without, for example
+    `{network: north}`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
     zones: dict[str, ZonePolygon] = Field(default_factory=dict)
@@ -307,6 +311,8 @@ class WorkersSection(Section):
     """cameras that share one process, or `auto`, for example `8`"""
     memory_mib: MemoryOrAuto = "auto"
     """MiB of memory above which such a process is replaced, or `auto`, for example `4096`"""
+    nodes: Literal["here", "all"] = "here"
+    """which machines of a Ray cluster watch cameras, this one or `all`, for example `here`"""
 
     @property
     def memory_bytes(self) -> int | Literal["auto"]:

@@ -4,6 +4,7 @@ from .deliveries import Deliveries as Deliveries, PendingEvent as PendingEvent
 from .durable import (
     make_folder as make_folder, private_folder as private_folder, write_durably as write_durably,
 )
+from .handover import open_bodies as open_bodies, take_over as take_over
 from .heartbeat import Heartbeats as Heartbeats
 from .holds import Holds as Holds
 from .outbox import Outbox as Outbox, OutboxCounters as OutboxCounters

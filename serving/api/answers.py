@@ -68,7 +68,7 @@ class CameraAnswer(ApiAnswer):
     camera's `signals` or its rules ask for them.
 
     The state is `unknown`, and there are no counters, where its worker has not answered for some
-    seconds: nobody may be watching it.
+    seconds: nobody may be watching it. `node` is the machine of a cluster that its worker is on.
     """
 
     id: str
@@ -76,6 +76,7 @@ class CameraAnswer(ApiAnswer):
     state: CameraState | Literal["unknown"]
     reason: str
     name: str | None = None
+    node: str | None = None
     decoded: int | None = None
     analysed: int | None = None
     dropped: int | None = None
@@ -189,6 +190,8 @@ def camera_answers(workers: Sequence[WorkerState]) -> list[CameraAnswer]:
             known[camera] = CameraAnswer(
                 id=camera, worker=state.name, state="unknown", reason=state.silence
             )
+        node = state.node_name or None
+        known = {name: one.model_copy(update={"node": node}) for name, one in known.items()}
         answers += [known[camera] for camera in state.camera_ids if camera in known]
     return answers
 

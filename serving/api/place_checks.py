@@ -47,7 +47,8 @@ async def check_place(
     home = next((one for one in workers if camera in one.camera_ids), None)
     if home is None:
         raise HTTPException(404, f"there is no camera {camera!r}; GET /cameras lists them")
-    checked = await ask_worker(actor_name(home.name, home.incarnation), camera, kind, place)
+    worker = actor_name(home.name, home.incarnation, home.node)
+    checked = await ask_worker(worker, camera, kind, place)
     if checked is None:
         raise HTTPException(503, f"the worker of camera {camera} does not answer; ask again")
     return PlaceAnswer.of(checked, camera=camera, kind=kind, place=place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,12 +22,13 @@ from typing import Any
 
 import psutil
 
-from pipelines.access import TokenFile
+from pipelines.access import TokenFile, TokenFileError
 
 TIMEOUT_S = 420.0
 START_S = 180.0
 STOP_S = 60.0
 GONE_S = 10.0
+ASK_S = 2.0
 NEVER_GIVEN = (20000, 32000)
 """Between the ports of Ray's workers and those that Linux gives to who asks for any."""
 
@@ -100,6 +103,16 @@ def read_json(path: Path) -> Any:
 def auth_of(state: Path) -> dict[str, str]:
     """The header that opens control API and hub of a city whose state is in a folder."""
     return {"Authorization": f"Bearer {TokenFile(state / 'access').first()}"}
+
+
+def asked(state: Path, port: int, path: str) -> Any:
+    """The JSON that a server of a city on this machine answers; None where nobody does."""
+    try:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=auth_of(state))
+        with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+            return json.load(answer)
+    except (OSError, http.client.HTTPException, ValueError, TokenFileError):
+        return None
 
 
 def last_states(database: Path) -> list[tuple[str, str]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,10 @@ import psutil
 import yaml
 
 from benchmarks.chaos.processes import PROCESSES
-from pipelines.access import TokenFileError
-from tests.e2e.command import auth_of, free_ports
+from tests.e2e.command import asked, free_ports
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
-ASK_S = 2.0
 COUNTED_EVERY_S = 1.5
 """Workers are asked for their counts once a second."""
 
@@ -82,13 +77,7 @@ class SupervisedCity:
 
     def ask(self, port: int, path: str) -> Any:
         """The JSON that a path answers; None where nobody does."""
-        try:
-            headers = auth_of(self.output.parent / "state")
-            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-            with urllib.request.urlopen(request, timeout=ASK_S) as answer:
-                return json.load(answer)
-        except (OSError, http.client.HTTPException, ValueError, TokenFileError):
-            return None
+        return asked(self.folder / "state", port, path)
 
     def health(self) -> Any:
         return self.ask(self.api_port, "/health")

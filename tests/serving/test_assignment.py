@@ -36,6 +36,27 @@ def assigned(plan: CityPlan) -> dict[str, str]:
     return {share.name: "".join(one.camera.id for one in share.cameras) for share in shares(plan)}
 
 
+def labelled(name: str) -> CameraPlan:
+    """A camera whose name, `a1` for example, begins with the network that it is in."""
+    return replace(camera(name), node_labels={"network": name[0]})
+
+
+def test_cameras_of_one_worker_can_be_reached_from_the_same_machines() -> None:
+    plan = replace(city(""), cameras=tuple(map(labelled, ("a1", "b1", "a2", "b2", "a3"))))
+    assert assigned(plan) == {"worker-0": "a1a2", "worker-1": "a3", "worker-2": "b1b2"}
+    more = [*plan.cameras, labelled("b3"), labelled("a4"), camera("c")]
+    assert assigned(plan.with_cameras(more)) == {
+        "worker-0": "a1a2",
+        "worker-1": "a3a4",
+        "worker-2": "b1b2",
+        "worker-3": "b3",
+        "worker-4": "c",
+    }
+    assert [share.node_labels for share in shares(plan)] == [
+        {"network": "a"}, {"network": "a"}, {"network": "b"},
+    ]  # fmt: skip
+
+
 def test_a_city_begins_in_the_order_of_its_file() -> None:
     assert assigned(city("abcde")) == {"worker-0": "ab", "worker-1": "cd", "worker-2": "e"}
 

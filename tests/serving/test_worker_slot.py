@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from camera_adapters.spec import CameraSpec
 from pipelines.delivery.stores.folder import FolderSettings
 from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.plan import CameraPlan
 from serving import worker_slot
 from serving.city_plan import DeliveryPlan, Liveness, WorkerPlan
 from serving.incarnations import Incarnations
+from serving.nodes import CameraNode
 from serving.worker_slot import LATELY_S, WorkerSlot
+from tests.serving.workers import worker_state
+
+HERE, THERE = CameraNode("a", "here", 4.0), CameraNode("b", "there", 4.0)
 
 
 class Workers:
@@ -21,10 +28,12 @@ class Workers:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self.started: list[WorkerPlan] = []
+        self.nodes: list[str] = []
         self.ended = 0
 
-    def start(self, plan: WorkerPlan, gpus: float) -> object:
+    def start(self, plan: WorkerPlan, gpus: float, node: str) -> object:
         self.started.append(plan)
+        self.nodes.append(node)
         return object()
 
     def end(self, worker: object) -> None:
@@ -46,6 +55,7 @@ def slot(workers: Workers, tmp_path: Path) -> WorkerSlot:
     keyframes = KeyframeSettings(folder=FolderSettings(tmp_path))
     plan = WorkerPlan("worker-0", (), DeliveryPlan(keyframes, (), tmp_path))
     slot = WorkerSlot(plan, 0.0, Liveness(), Incarnations(tmp_path))
+    slot.place(HERE, 2)
     slot.start()
     return slot
 
@@ -80,3 +90,60 @@ def test_the_next_worker_is_told_why(slot, workers):
     assert workers.started[1].replaced == "died: it is a test"
     numbers = [plan.incarnation for plan in workers.started]
     assert numbers == sorted(set(numbers))
+
+
+class Answering:
+    """A worker that answers what it is given."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        said = worker_state().snapshot
+        assert said is not None
+        answer = replace(said, open_incidents=bodies)
+        self.snapshot = SimpleNamespace(remote=lambda: answer)
+
+
+@pytest.fixture
+def answered(slot: WorkerSlot, monkeypatch: pytest.MonkeyPatch) -> WorkerSlot:
+    """Its worker has said which incidents are open."""
+    monkeypatch.setattr(worker_slot, "wait_for", lambda answer, _: answer)
+    slot.worker = Answering(b"one", b"two")
+    slot.ask()
+    assert slot.check(answered=True) == ""
+    return slot
+
+
+def test_on_another_machine_incidents_that_were_open_go_along(answered, workers):
+    assert answered.state().snapshot.open_incidents == (), "nobody else need get them"
+    answered.replace("there has left the cluster")
+    answered.place(None, 2)
+    assert "no machine of the cluster has a core" in answered.state().silence
+    assert not answered.due, "there is no machine for it"
+    answered.place(THERE, 3)
+    assert answered.state().silence != ""
+    answered.start()
+    assert (workers.nodes, workers.started[-1].slots.count) == (["a", "b"], 3)
+    assert workers.started[-1].open_elsewhere == (b"one", b"two")
+    answered.replace("died: before it has answered")
+    answered.start()
+    assert workers.started[-1].open_elsewhere == (b"one", b"two")
+    answered.worker = Answering(b"two")
+    answered.ask()
+    answered.check(answered=True)
+    answered.replace("died: they are in its outbox now")
+    answered.start()
+    assert workers.started[-1].open_elsewhere == ()
+
+
+def test_on_the_same_machine_its_outbox_knows_what_was_open(answered, workers):
+    answered.replace("died: it is a test")
+    answered.place(HERE, 2)
+    answered.start()
+    assert workers.started[-1].open_elsewhere == ()
+
+
+def test_a_label_that_no_machine_has_is_named(slot):
+    plan = CameraPlan(CameraSpec("gate", "rtsp://gate/live"), (), node_labels={"network": "west"})
+    slot.plan = replace(slot.plan, cameras=(plan,))
+    slot.replace("died: it is a test")
+    slot.place(None, 1)
+    assert slot.state().silence == "no machine of the cluster that lives is labelled network=west"

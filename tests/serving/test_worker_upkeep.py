@@ -12,24 +12,28 @@ import pytest
 
 from event_hub.envelope import parse_event
 from pipelines.delivery.event_log import OutboxLimits
+from pipelines.delivery.handover import open_bodies
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool, SpoolLimits
 from serving.api.health import health_answer
 from serving.worker_state import WorkerState
-from serving.worker_upkeep import WorkerUpkeep
+from serving.worker_upkeep import Predecessor, WorkerUpkeep
 from tests.pipelines.delivery.outboxes import Edge, Recorder, life
 from tests.serving.workers import worker_state
 
 SINK = "hub"
 LIMITS = OutboxLimits(max_events=12)
+FIRST = Predecessor()
 
 
 class Worker:
     """What a worker keeps, and who looks after it; nothing is delivered by itself."""
 
-    def __init__(self, folder: Path, spool: Spool | None = None) -> None:
+    def __init__(
+        self, folder: Path, spool: Spool | None = None, before: Predecessor = FIRST
+    ) -> None:
         self.edge = Edge(folder, Outbox(folder / "outbox.db", LIMITS), spool)
         # It is never started.
         sinks = [Recorder(SINK)]
@@ -41,16 +45,23 @@ class Worker:
             self.edge.recorder,
             relay,
             lambda: {"gate": ()},
+            before=before,
         )
         self.upkeep.round()
 
-    def notices(self) -> list[dict[str, Any]]:
+    def events(self, partition: str) -> list[dict[str, Any]]:
+        """Those that were not given away before."""
         found = []
         deliveries = self.edge.outbox.deliveries
-        while isinstance(one := deliveries.next(SINK, "worker-0", 0.0), Delivery):
+        while isinstance(one := deliveries.next(SINK, partition, 0.0), Delivery):
             deliveries.acknowledge(SINK, one)
-            assert parse_event(one.body).type == "cityeye.worker.notice"
+            parse_event(one.body)
             found.append(json.loads(one.body))
+        return found
+
+    def notices(self) -> list[dict[str, Any]]:
+        found = self.events("worker-0")
+        assert {one["type"] for one in found} <= {"cityeye.worker.notice"}
         return found
 
 
@@ -112,6 +123,30 @@ def test_events_that_were_altered_on_the_disk_are_a_problem_for_a_day(tmp_path):
     (problem,) = worker.upkeep.problems()
     assert "cannot be sent: 1; `cityeye events dead` lists them" in problem
     worker.edge.close()
+
+
+def test_incidents_that_are_open_on_a_machine_that_is_away_go_on_here_and_end_once(tmp_path):
+    away = Edge(tmp_path / "away")
+    started, grown, _ = life("i-1")
+    away.publish(started, grown)
+    bodies = open_bodies(away.outbox)
+    assert len(bodies) == 1
+    here = tmp_path / "here"
+    for number in range(2):
+        # Started twice with the same, as the director has not heard of the first one.
+        worker = Worker(here, before=Predecessor("gone", bodies))
+        worker.upkeep.round()
+        events = worker.events("gate")
+        if number == 0:
+            (ended,) = events
+            assert ended["type"] == "cityeye.incident.ended"
+            said = ended["data"]
+            assert (said["incident_id"], said["end_reason"]) == ("i-1", "recovered")
+            assert said["revision"] == 3, "it goes on after those of the other machine"
+        else:
+            assert events == [], "an incident ends once"
+        worker.edge.close()
+    away.close()
 
 
 def test_what_a_full_outbox_gives_up_is_published(tmp_path):

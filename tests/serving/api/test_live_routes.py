@@ -100,7 +100,7 @@ def test_a_viewer_is_given_the_masked_frame_with_its_time(client, shown, workers
     assert headers["cityeye-frame-at"] == "2026-03-04T05:06:07.000+00:00"
     assert headers["cityeye-state"] == "online"
     assert headers["cityeye-masked"] == "yes"
-    assert workers.asked == [("cityeye-worker:worker-0:3", "gate", LiveOptions(960, True, False))]
+    assert workers.asked == [("cityeye-worker:worker-0:3:", "gate", LiveOptions(960, True, False))]
 
 
 def test_the_tracks_come_beside_the_image(client, shown):

@@ -53,7 +53,7 @@ def test_the_worker_of_the_camera_is_asked(client, asked):
         "camera": "gate", **QUERY, "holds": True, "at": "2026-03-04T05:06:07Z", "situations": 2,
         "reason": "",
     }  # fmt: skip
-    assert asked == [("cityeye-worker:worker-0:3", "gate", *QUERY.values())]
+    assert asked == [("cityeye-worker:worker-0:3:", "gate", *QUERY.values())]
 
 
 def test_what_is_not_known_is_null_with_a_reason(client, answers):

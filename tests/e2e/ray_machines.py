@@ -1,0 +1,152 @@
+"""A Ray cluster of several machines, all of them this one, each with a state folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from serving.city_plan import NODE_STATE
+from tests.e2e.command import free_ports
+
+RAY_ON_LOOPBACK = """
+from ray._private import ray_constants, services
+from ray.scripts import scripts
+
+def joined(address, temp_dir=None):
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    return address
+
+# Ray stays on loopback where it is told that there are no clusters, and no machine may join then.
+ray_constants.ENABLE_RAY_CLUSTER = "--address" in " ".join(__import__("sys").argv)
+services.canonicalize_bootstrap_address = joined
+scripts.main()
+"""
+START_S = 240.0
+IN_THE_CLUSTER = """
+import json, os, ray
+from ray._private import ray_constants
+ray_constants.ENABLE_RAY_CLUSTER = False  # as the cluster, on loopback
+from ray.util import list_named_actors
+ray.init(address=os.environ["CLUSTER"], log_to_driver=False, logging_level=40)
+print(json.dumps(sorted(one["name"] for one in list_named_actors(all_namespaces=True))))
+"""
+
+
+@dataclass
+class RayMachine:
+    """What `ray start` has started, with everything below it."""
+
+    process: subprocess.Popen[bytes]
+    state: Path
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """All that there are now."""
+        with suppress(psutil.NoSuchProcess):
+            own = psutil.Process(self.process.pid)
+            return [own, *own.children(recursive=True)]
+        return []
+
+    def kill(self) -> None:
+        """All at once, as a power failure does."""
+        for process in self.processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+
+@dataclass
+class RayMachines:
+    """A cluster on loopback with a token of its own; `stop` ends what is left of it."""
+
+    folder: Path
+    machines: dict[str, RayMachine] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        token = self.folder / "token"
+        token.write_text(secrets.token_hex(32), encoding="ascii")
+        # Names of sockets are short.
+        self._sockets = Path(tempfile.mkdtemp(prefix="ray-"))
+        self.port, self._client_port = free_ports(2)
+        self.environment: Mapping[str, str] = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "120",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` of its control service."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, name: str, cores: int, **labels: str) -> RayMachine:
+        """Starts a machine, the first one with the control service, and waits until it is there."""
+        state = self.folder / f"state-{name}"
+        where = [f"--address={self.address}"]
+        if not self.machines:
+            where = ["--head", f"--port={self.port}", "--include-dashboard=false"]
+            where += [f"--ray-client-server-port={self._client_port}"]
+            where += [f"--temp-dir={self._sockets}"]
+        command = [
+            *(
+                sys.executable,
+                "-c",
+                RAY_ON_LOOPBACK,
+                "start",
+                *where,
+                "--node-ip-address=127.0.0.1",
+                f"--num-cpus={cores}",
+            ),
+            *(f"--node-name={name}", "--object-store-memory=100000000", "--block"),
+            *("--min-worker-port=0", "--max-worker-port=0"),
+            *([f"--labels={','.join(f'{k}={v}' for k, v in labels.items())}"] if labels else []),
+        ]
+        said = self.folder / f"{name}-{len(self.machines)}-{time.monotonic_ns()}.txt"
+        with said.open("w") as output:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **self.environment, NODE_STATE: str(state)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.machines[name] = RayMachine(process, state)
+        deadline_s = time.monotonic() + START_S
+        while "--block" not in (text := said.read_text()):
+            assert process.poll() is None, text
+            assert time.monotonic() < deadline_s, text
+            time.sleep(0.2)
+        return self.machines[name]
+
+    def actors(self) -> list[str]:
+        """Names of the actors that live in it."""
+        asked = subprocess.run(
+            [sys.executable, "-c", IN_THE_CLUSTER],
+            env={**os.environ, **self.environment, "CLUSTER": self.address},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        names: list[str] = json.loads(asked.stdout.splitlines()[-1])
+        return names
+
+    def stop(self) -> None:
+        """Ends all machines, the head last."""
+        for machine in reversed(self.machines.values()):
+            machine.kill()
+        shutil.rmtree(self._sockets, ignore_errors=True)
