@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -33,10 +33,6 @@ from benchmarks.street_processes import (
 )
 from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
-from benchmarks.subject import size_of
-from models import ModelPackage
-from simulation import ClipShow, ensure_stamped_clip
-from simulation.rtsp_server import load_clip
 
 CITYEYE: Final = "cityeye"
 PROGRAMS: Final[Mapping[str, str]] = {
@@ -173,24 +169,6 @@ class StreetRun:
             f"{self.age_max_ms:.0f} ms, {self.cpu_cores:.2f} cores, {self.pss_mb:.0f} MB"
             f" (server {self.server_cores:.2f} cores){unreadable}"
         )
-
-
-def street_of(
-    package: ModelPackage, recording: Path, cache: Path, show: ClipShow, **given: Any
-) -> Street:
-    """A street whose cameras play a recording; its stamped copy is made where it is missing.
-
-    Args:
-        package: The package.
-        recording: What the cameras show.
-        cache: Where stamped clips are kept.
-        show: How they show it.
-        **given: Further attributes of `Street`.
-    """
-    stamped = ensure_stamped_clip(recording, cache, show)
-    sent, size = load_clip(stamped), str(size_of(stamped))
-    megabits = round(sent.bits_per_s / 1e6, 3)
-    return Street(package.directory, stamped, sent.fps, size, megabits, **given)
 
 
 def load_for(contestant: str, load: Load, street: Street) -> Load:

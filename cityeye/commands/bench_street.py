@@ -293,7 +293,7 @@ def _street(  # noqa: PLR0913, PLR0917 - what three commands have in common
     show: ClipShow | None = None,
 ) -> Street:
     """Package and stamped cameras; makes the clip where it is missing."""
-    from benchmarks.street import street_of
+    from benchmarks.recorded_street import street_of
     from benchmarks.subject import clips_of, package_of
     from simulation import ClipShow
 

@@ -13,7 +13,6 @@ from pydantic import (
     AfterValidator,
     Field,
     IPvAnyNetwork,
-    PlainValidator,
     SecretStr,
 )
 
@@ -23,9 +22,9 @@ from cityeye.config.addresses import (
     database_url,
     listening_host,
     public_address,
-    ray_address,
 )
 from cityeye.config.case_codes import CaseCodesSection
+from cityeye.config.machines import CountOrAuto, RaySection, WorkersSection
 from cityeye.config.retention import RetentionSection
 from cityeye.config.rule_options import ArmedSpans
 from cityeye.config.section import Section
@@ -34,12 +33,10 @@ from cityeye.config.values import (
     CalibrationPoint,
     ZonePolygon,
     can_be_sent,
-    count_or_auto,
     existing_file,
     existing_folder,
     ground_points,
     known_time_zone,
-    memory_or_auto,
     not_empty,
     two_points,
 )
@@ -67,7 +64,6 @@ from pipelines.signals import CANNOT_SEE_S
 from pipelines.tracing import TraceSettings
 from serving import (
     DETECTOR_KINDS,
-    OWN_RAY,
     DetectorKind,
     FolderModels,
     ModelSource,
@@ -77,17 +73,9 @@ from serving import (
 )
 from serving.capacity import CapacityPolicy
 
-MIB = 1024 * 1024
-
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
-CountOrAuto = Annotated[
-    int | Literal["auto"], PlainValidator(count_or_auto, json_schema_input_type=int | str)
-]
-MemoryOrAuto = Annotated[
-    int | Literal["auto"], PlainValidator(memory_or_auto, json_schema_input_type=int | str)
-]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 ListeningHost = Annotated[str, AfterValidator(listening_host)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -96,7 +84,6 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
 PublicAddress = Annotated[str, AfterValidator(public_address)]
-RayAddress = Annotated[str, AfterValidator(ray_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
@@ -304,22 +291,6 @@ class ModelsSection(Section, StoreKeys):
         return RemoteModels(**{name: given[name] for name in RemoteModels.model_fields})
 
 
-class WorkersSection(Section):
-    """How cameras are spread over processes."""
-
-    cameras_per_worker: CountOrAuto = "auto"
-    """cameras that share one process, or `auto`, for example `8`"""
-    memory_mib: MemoryOrAuto = "auto"
-    """MiB of memory above which such a process is replaced, or `auto`, for example `4096`"""
-    nodes: Literal["here", "all"] = "here"
-    """which machines of a Ray cluster watch cameras, this one or `all`, for example `here`"""
-
-    @property
-    def memory_bytes(self) -> int | Literal["auto"]:
-        """The same in bytes."""
-        return "auto" if self.memory_mib == "auto" else self.memory_mib * MIB
-
-
 class ApiSection(Section):
     """The control API."""
 
@@ -361,14 +332,6 @@ class HubSection(ApiSection):
     map_tiles: MapTiles | None = None
     """map tiles behind the plan of the cameras, none without it, for example
     `{url: "https://tiles.city.example/{z}/{x}/{y}.png", attribution: Survey of the city}`"""
-
-
-class RaySection(Section):
-    """Which Ray the city runs on."""
-
-    address: RayAddress = OWN_RAY
-    """`local` for a Ray of this machine alone, `auto` for the cluster that this machine has
-    joined, or HOST:PORT of that cluster, for example `local`"""
 
 
 class CoverageSection(Section):

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.recorded_street import street_of
 from benchmarks.soak import SoakBenchmark
 from benchmarks.soak import run as run_soak
-from benchmarks.street import PROGRAMS, Load, Street, StreetRun, measure, street_of
+from benchmarks.street import PROGRAMS, Load, Street, StreetRun, measure
 from benchmarks.street_log import read_log
 from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
