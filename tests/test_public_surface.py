@@ -32,6 +32,7 @@ SUB_PACKAGES = {
         "pipeline",
         "precision",
         "profiling",
+        "recorded_street",
         "report",
         "result",
         "results_page",
