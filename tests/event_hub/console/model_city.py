@@ -85,6 +85,7 @@ class ModelControl(ControlApi):
                 {
                     "name": "traffic", "version": version, "sha256": "0" * 64, "width": 640,
                     "height": 384, "labels": ("car",), "provider": "cpu", "replicas": 2,
+                    "precision": "fp32", "chosen": "",
                     "memory_bytes": 210 << 20, "warm_until": None,
                     "thresholds": {"default": 0.4, "classes": {}},
                     "application": f"traffic-{version}", "status": "RUNNING",
