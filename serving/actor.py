@@ -11,6 +11,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from serving.nodes import this_node
+
 RESERVED_CPUS = 0.1
 """Share of a core that Ray reserves; the real limit is what cameras and models need."""
 
@@ -43,8 +45,7 @@ def start_actor(
     Raises:
         ValueError: Another actor has the name.
     """
-    node = node or ray.get_runtime_context().get_node_id()
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    there = NodeAffinitySchedulingStrategy(node or this_node(), soft=False)
     options: dict[str, Any] = {
         "num_cpus": RESERVED_CPUS,
         "num_gpus": gpus,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import ray
 
 from serving.errors import ServingError
+from serving.nodes import this_node
 from serving.served_models import ServedModel
 
 FREE_GPUS = 0.1
@@ -27,7 +28,7 @@ def gpus_of_cluster() -> float:
 
 def gpus_here() -> float:
     """GPUs of this machine that Ray sees; with a Ray of the city's own, those of the cluster."""
-    return gpus_of(str(ray.get_runtime_context().get_node_id()))
+    return gpus_of(this_node())
 
 
 def gpus_of(node: str) -> float:

@@ -58,7 +58,3 @@ class NodeKeeper:
     def replay_dead(self, event: str | None, sink: str | None) -> int:
         """See `LeftOverOutboxes.replay_dead`."""
         return self._left_over.replay_dead(event, sink)
-
-    def stop(self) -> None:
-        """Lets the files go; what was not delivered is delivered after the next start."""
-        self._left_over.stop()
