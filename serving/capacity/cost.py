@@ -122,12 +122,12 @@ class Analysis:
 
     @classmethod
     def of(cls, plan: CameraPlan) -> Analysis:
-        """What the plan of a camera asks for. Tasks of one version share its inferences."""
+        """The most that a camera's plan asks for. Tasks of one version share its inferences."""
         rates: dict[str, float] = {}
         for task in plan.tasks:
             for model in filter(None, (task.model, task.shadow)):
-                rates[model.key] = max(rates.get(model.key, 0.0), task.fps)
-        return cls(max(task.fps for task in plan.tasks), rates)
+                rates[model.key] = max(rates.get(model.key, 0.0), task.most_fps)
+        return cls(max(task.most_fps for task in plan.tasks), rates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from camera_adapters import CameraSpec, TrialClip
-from pipelines import CameraGroup, CameraPlan, EvidenceRecorder, Slots
+from pipelines import AdaptiveFps, CameraGroup, CameraPlan, EvidenceRecorder, Slots
 from pipelines.delivery import Outbox, Spool
 from serving.capacity.drawn_detector import DrawnDetector
 from serving.capacity.errors import CapacityError
 from serving.in_process import LoadedModel
 from serving.thread_clock import thread_cpu_s
+
+STEADY: Final = AdaptiveFps()
+"""A rate that does not follow the scene: each frame of a trial costs the same."""
 
 CAMERAS: Final = 8
 """So many that they take the caches from each other, as those of a city do."""
@@ -193,7 +196,9 @@ def _trial_plans(
     source = f"{clip.path.absolute().as_uri()}?loop=1&realtime=1"
     found = []
     for number, plan in enumerate(chosen):
-        tasks = tuple(replace(one, fps=one.fps * share, shadow=None) for one in plan.tasks)
+        tasks = tuple(
+            replace(one, fps=one.fps * share, shadow=None, adaptive=STEADY) for one in plan.tasks
+        )
         rates = {task.task: task.fps for task in tasks}
         camera = CameraSpec(f"trial-{number}", source, rates=rates)
         found.append(replace(plan, camera=camera, tasks=tasks, motion_gate_s=None))

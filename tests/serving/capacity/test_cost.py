@@ -8,7 +8,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.video_trial import VideoCost
-from pipelines.plan import ModelRef, TaskPlan
+from pipelines.plan import AdaptiveFps, ModelRef, TaskPlan
 from serving.capacity.cost import Analysis, ModelCost, StreamShape, VideoPrice
 from tests.serving.capacity.costs import COSTS, TRAFFIC, plan
 
@@ -37,6 +37,14 @@ def test_tasks_of_one_version_share_its_inferences():
     found = Analysis.of(replace(one, tasks=(*one.tasks, crowd, other)))
     assert found == Analysis(5.0, {"traffic/1": 5.0, "litter/3": 4.0})
     assert COSTS.missing(found.inferences) == ["litter/3"]
+
+
+def test_a_camera_is_counted_at_the_most_that_its_scene_may_ask_for():
+    (task,) = plan("a", 5.0).tasks
+    busy = replace(task, adaptive=AdaptiveFps(idle=1.0, near=10.0))
+    assert Analysis.of(replace(plan("a", 5.0), tasks=(busy,))) == Analysis(
+        10.0, {"traffic/1": 10.0}
+    )
 
 
 def test_the_price_goes_through_all_three_clips():
