@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from event_hub.envelope import Received
 from event_hub.keyframe_links import MOST_MINUTES, KeyframeLinks
 from event_hub.store import EventStore
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 ROUND_S: Final = 15.0
 LEASE_US: Final = 120 * SECOND_US
 """Longer than a round with its last delivery."""
+LEFT_S: Final = 10.0
+"""How long a hub without the key leaves a subscription to one that has it, before it says so."""
 
 
 def now_us() -> int:
@@ -81,6 +85,15 @@ class Sender:
         """For a day: nobody reads a group at once."""
         return self._links.path_to(key, sha256, MOST_MINUTES)[0] if self._links else ""
 
+    def unreadable(self, own: Subscription) -> str:
+        """Why this hub cannot send for a subscription at all; empty where it can."""
+        try:
+            for kept in (own.row.url, own.row.secret):
+                self._sealing.open(kept)
+        except SealingError as error:
+            return str(error)
+        return ""
+
     @staticmethod
     def format_of(own: Subscription) -> SubscriptionFormat:
         """How events are written for a subscription."""
@@ -94,6 +107,15 @@ class _Batch:
     own: Subscription
     due: Sequence[DueDelivery]
     is_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a hub without the key saw of a subscription, and when."""
+
+    position: int
+    accepted_us: int | None
+    at_us: int
 
 
 @dataclass(slots=True)
@@ -116,6 +138,7 @@ class DeliveryRound:
         self._sender = sender
         self._owner = owner
         self._stopped = stopped
+        self._left: dict[str, _Left] = {}
 
     def run(self, subscription_id: str, pace: MessagePace) -> None:
         """Delivers what is due.
@@ -146,12 +169,28 @@ class DeliveryRound:
                 return None
             if own.row.owner != self._owner and own.row.lease_us > at_us:
                 return None
+            if unreadable := self._sender.unreadable(own):
+                self._leave(connection, own, unreadable, at_us)
+                return None
             lease = {"owner": self._owner, "lease_us": at_us + LEASE_US}
             change_subscription(connection, own.id, **lease)
             backlog = DeliveryBacklog(connection, own)
             is_more = backlog.fill()
             most = self._sender.format_of(own).at_once
             return _Batch(own, backlog.due(at_us, most), is_more)
+
+    def _leave(self, connection: Connection, own: Subscription, why: str, at_us: int) -> None:
+        """Leaves it to another hub on the database; says why where none goes on with it either."""
+        row, left = own.row, self._left.get(own.id)
+        seen = (row.position, row.accepted_us)
+        if left is None or (left.position, left.accepted_us) != seen:
+            self._left[own.id] = _Left(*seen, at_us)
+        elif at_us - left.at_us >= LEFT_S * SECOND_US:
+            self._left[own.id] = _Left(*seen, at_us)
+            values = {"failures": row.failures + 1, "failing_us": row.failing_us or at_us}
+            # Another hub may have the key: the time of the next try stays.
+            change_subscription(connection, own.id, **values, reason=why)
+            logger.warning("subscription_down", extra={"id": own.id, "reason": why})
 
     def _deliver(self, own: Subscription, due: Sequence[DueDelivery], pace: MessagePace) -> _Result:
         """Sends events one by one, or all as one message where that many may not be sent now.

@@ -138,7 +138,9 @@ def test_nothing_of_a_contestant_is_left_when_it_was_measured(street):
 def test_the_city_gets_only_cameras_and_models(tmp_path):
     spec = ContestantSpec(("rtsp://127.0.0.1:1/0",), 5.0, str(PACKAGE), str(tmp_path), "http://x/")
     document = document_of(spec)
-    assert set(document) == {"cameras", "models", "keyframes", "sinks", "api", "state"}
+    assert set(document) == {
+        *("cameras", "models", "keyframes", "sinks", "api", "state", "capacity"),
+    }
     assert document["cameras"][0]["tasks"] == {"traffic": {"model": "traffic/1", "fps": 5.0}}
     assert Path(document["models"]["path"]) == BUILTIN_ROOT.resolve()
     few = ContestantSpec(spec.cameras, 5.0, str(PACKAGE), "", options={"cameras_per_worker": "3"})

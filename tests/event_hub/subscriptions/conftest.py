@@ -34,8 +34,11 @@ class Rounds:
         return own
 
     def run(self, own: Subscription, owner: str = "one", pace: MessagePace | None = None) -> None:
-        rounds = DeliveryRound(self.store, self.sender, owner, lambda: False)
-        rounds.run(own.id, pace or MessagePace(self.sender.format_of(own).per_minute))
+        self.rounds(owner).run(own.id, pace or MessagePace(self.sender.format_of(own).per_minute))
+
+    def rounds(self, owner: str) -> DeliveryRound:
+        """Those of a hub."""
+        return DeliveryRound(self.store, self.sender, owner, lambda: False)
 
     def now(self, own: Subscription) -> Any:
         """Its row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import math
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from event_hub.store import EventStore
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
+from event_hub.subscriptions import delivery_round
 from event_hub.subscriptions.backlog import DeliveryBacklog
 from event_hub.subscriptions.delivery_round import now_us
 from event_hub.subscriptions.kept import (
@@ -236,6 +238,34 @@ def test_only_one_hub_delivers(store: EventStore, rounds: Rounds) -> None:
         add(store, at("a", 1), at("b", 1))
         rounds.run(own)
         assert len(other.got) == 2
+
+
+def test_a_hub_without_the_key_leaves_a_subscription_to_one_that_has_it(
+    store: EventStore, rounds: Rounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyless = Rounds(store, tmp_path / "other")
+    at_us = now_us()
+    monkeypatch.setattr(delivery_round, "now_us", lambda: at_us)
+    with receiver() as other:
+        own = rounds.subscribe(other.url)
+        without = keyless.rounds("keyless")
+        for number in range(1, 4):
+            add(store, at("a", number))
+            without.run(own.id, MessagePace(math.inf))
+            rounds.run(own)
+            at_us += 20_000_000
+        assert numbers(other.accepted, "a") == [1, 2, 3]
+        assert (keyless.now(own).failures, keyless.now(own).reason) == (0, "")
+        add(store, at("a", 4))
+        for _ in range(3):
+            without.run(own.id, MessagePace(math.inf))
+            at_us += 6_000_000
+        now = keyless.now(own)
+        assert (now.failures, now.next_us) == (1, 0)
+        assert "the key of the subscriptions, cannot be read" in now.reason
+        rounds.run(own)
+        assert numbers(other.accepted, "a") == [1, 2, 3, 4]
+        assert (keyless.now(own).failures, keyless.now(own).reason) == (0, "")
 
 
 @pytest.mark.integration
