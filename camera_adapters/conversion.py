@@ -3,7 +3,8 @@
 YUV planes are scaled first and turned into RGB after that, at the small size: that is several times
 cheaper than the scaler's own RGB output, and closer to the exact result. Planes of 8 bits whose
 size is the wanted one times a power of two are averaged by OpenCV; every other format and size goes
-through FFmpeg's scaler. Any thread may convert, several images at once.
+through FFmpeg's scaler. What is in the memory of a GPU is scaled there. Any thread may convert,
+several images at once.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from camera_adapters.colours import SCALER_MATRICES, colours_of, to_rgb
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image, Luma
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
+from camera_adapters.gpu_decoding import NO_GPU
+from camera_adapters.gpu_scaling import SCALED_FORMATS, GpuScalingError, gpu_scaler
 from camera_adapters.interlacing import Plane, remove_combs
 from camera_adapters.recording_time import Stamp
 from camera_adapters.reduction import average
@@ -203,12 +206,16 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
-        frame, orientation = self._fetched(), self._orientation
-        if self._interlaced:
-            frame = self._remove_combs()
+        orientation = self._orientation
         height, width = target.shape[:2]
         # The size of the same before it is put upright, as the decoder stores it.
         size = _size(height, width) if orientation.transposed else _size(width, height)
+        if (image := self._scaled_there(size)) is not None:
+            orientation.apply(image, target)
+            return
+        frame = self._fetched()
+        if self._interlaced:
+            frame = self._remove_combs()
         upright = orientation == AS_STORED
         stored = target if upright else np.empty((size.height, size.width, 3), np.uint8)
         factor = frame.width // size.width
@@ -227,6 +234,22 @@ class VideoImage:
             cv2.transform(cv2.merge(planes), to_rgb(*colours_of(frame)), dst=stored)
         if not upright:
             orientation.apply(stored, target)
+
+    def _scaled_there(self, size: Size) -> Image | None:
+        """The stored image at `size`, RGB, scaled where it is; None where it has to be fetched."""
+        frame = self._frame
+        if frame.format.name != GPU_FORMAT or self._interlaced:
+            return None
+        if size.width >= frame.width or size.height >= frame.height:
+            return None
+        if _layout_there(frame) not in SCALED_FORMATS:
+            return None
+        try:
+            return gpu_scaler().rgb(frame, size, to_rgb(*colours_of(frame)))
+        except GpuScalingError as error:
+            failure = str(error)
+        reason = f"its images cannot be scaled on the GPU ({failure})"
+        raise UnreadableFault(self._camera, reason, NO_GPU)
 
     def _fetched(self) -> VideoFrame:
         """The frame in this computer's memory, fetched from a GPU by whoever needs it first."""
@@ -280,6 +303,11 @@ class VideoImage:
                 "set the camera to H.264 or H.265 with 8 bits per colour",
             )
         return scaled
+
+
+def _layout_there(frame: VideoFrame) -> str:
+    """FFmpeg's name of the format that an image has in the memory of a GPU."""
+    return "" if frame.sw_format is None else frame.sw_format.name
 
 
 def _orientation(frame: VideoFrame) -> Orientation:
