@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,6 +31,8 @@ from serving import ServedModel, served_model
 QUICK_ID: Final = "replay"
 DEFAULT_FPS: Final = 5.0
 SUFFIXES: Final = (".yaml", ".yml")
+_MODELS: Final = re.compile(r"\+(?!\s*(?:int8|fp16)\s*(?:[:+]|$))")
+"""A plus between two models, and not that of a version in another precision: `traffic/1+int8`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def _configured_camera(file: Path, name: str, environment: Mapping[str, str]) ->
 def _quick_camera(choice: CameraChoice, environment: Mapping[str, str]) -> ReplayCamera:
     repository = repository_at(choice.path, environment)
     models: dict[str, tuple[str, ...]] = {}
-    for part in choice.spec.split("+"):
+    for part in _MODELS.split(choice.spec):
         model, _, tasks = part.strip().partition(":")
         if not model:
             raise CommandError(

@@ -19,6 +19,7 @@ import yaml
 
 from cityeye.cli import main
 from cityeye.model_place import cache_folder
+from cityeye.replay_camera import CameraChoice, chosen_camera
 from pipelines.replay.drawing import PANEL_PX
 from pipelines.rules import RULES
 from serving.in_process import LoadedModel
@@ -235,11 +236,19 @@ def test_recordings_that_cannot_be_replayed(packages, tmp_path, capsys):
     assert "lines.jsonl cannot be written: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_model_in_another_precision_is_one_model():
+    spec = "traffic/1+int8:traffic + crowding@1+int8"
+    chosen = chosen_camera(CameraChoice(spec, fps=5.0), {})
+    models = {task.task: str(task.model) for task in chosen.plan.tasks}
+    assert models == {"traffic": "traffic/1+int8", "crowding": "crowding/1+int8"}
+
+
 @pytest.mark.parametrize(
     ("spec", "what"),
     [
         ("nobody", "model nobody: not in the model repository"),
         ("brightness/7", "model brightness/7: not in the model repository"),
+        ("nobody/1+int8", "model nobody/1+int8: not in the model repository"),
         ("brightness:traffic", "model brightness is made for crowding, not for traffic"),
         ("brightness+brightness/1", "two models for crowding: name the tasks, as in MODEL:TASK"),
         ("brightness+brightness", "brightness is named twice; name its tasks together"),
