@@ -239,7 +239,7 @@ def test_recordings_that_cannot_be_replayed(packages, tmp_path, capsys):
 def test_a_model_in_another_precision_is_one_model():
     spec = "traffic/1+int8:traffic + crowding@1+int8"
     chosen = chosen_camera(CameraChoice(spec, fps=5.0), {})
-    models = {task.task: str(task.model) for task in chosen.plan.tasks}
+    models = {task.task: f"{task.model.name}/{task.model.version}" for task in chosen.plan.tasks}
     assert models == {"traffic": "traffic/1+int8", "crowding": "crowding/1+int8"}
 
 
