@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
 
 from pipelines import DetectorPort, InferenceMetrics
+from serving.gpus import WorkerGpus
 from serving.served_models import ModelState, ServedModel
 
 DetectorKind = Literal["ray_serve", "in_process"]
@@ -26,8 +27,8 @@ class DetectorService(Protocol):
         """
         ...
 
-    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
-        """Share of a GPU that each of some camera workers reserves.
+    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> WorkerGpus:
+        """What each of some camera workers reserves of a GPU.
 
         Raises:
             ServingError: A model must run on a GPU and there is none.

@@ -15,7 +15,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from pipelines import InferenceMetrics
 from serving.app import build
 from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
+from serving.gpus import ROLLOUT_GPUS, WorkerGpus, equal_share, gpus_of_cluster, may_use_gpu
 from serving.serve_detector import PREFIX, ServeDetector, application_name
 from serving.served_models import DetectorArgs, ModelState, ServedModel
 
@@ -32,9 +32,9 @@ class RayServeDetectors:
         """See `DetectorService.port`."""
         return ServeDetector()
 
-    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
+    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> WorkerGpus:
         """See `DetectorService.worker_gpus`."""
-        return 0.0
+        return WorkerGpus.of(models, gpus_of_cluster(), workers, infer=False)
 
     def deploy(self, models: Sequence[ServedModel]) -> None:
         """See `DetectorService.deploy`; the versions start side by side."""
@@ -101,16 +101,17 @@ def _running_replicas(found: ApplicationStatusOverview | None) -> int:
 
 
 def placed(models: Sequence[ServedModel], gpus: float) -> list[DetectorArgs]:
-    """The arguments of each model with its share of the GPUs that Ray sees, all shares equal.
+    """The arguments of each model with its share of the GPUs that Ray sees, equal for all replicas.
 
     Raises:
         ServingError: A model must run on a GPU and there is none.
     """
     may_use = may_use_gpu(models, gpus)
     wanting = [may and not model.args.gpus for model, may in zip(models, may_use, strict=True)]
-    share = equal_share(gpus, sum(wanting))
+    replicas = [model.args.replicas for model, wants in zip(models, wanting, strict=True) if wants]
+    share = equal_share(gpus, sum(replicas))
     return [
-        model.args.model_copy(update={"gpus": share / model.args.replicas}) if wants else model.args
+        model.args.model_copy(update={"gpus": share}) if wants else model.args
         for model, wants in zip(models, wanting, strict=True)
     ]
 

@@ -20,7 +20,7 @@ from ray.util import list_named_actors
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import WorkerPlan
-from serving.gpus import gpu_to_decode, gpus_of
+from serving.gpus import WorkerGpus, gpus_of
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,11 @@ class LivingWorker(NamedTuple):
     handle: Any
 
 
-def start_worker(plan: WorkerPlan, gpus: float, node: str) -> Any:  # noqa: ANN401 - Ray types none
+def start_worker(plan: WorkerPlan, gpus: WorkerGpus, node: str) -> Any:  # noqa: ANN401 - Ray types none
     """Starts the worker of a plan on the node of this id; it lives until it is ended, or Ray is."""
-    if plan.decodes_on_gpu:
-        gpus = gpu_to_decode(gpus, gpus_of(node))
+    share = gpus.reserved(decodes=plan.decodes_on_gpu, gpus=gpus_of(node))
     name = actor_name(plan.name, plan.incarnation, node)
-    return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True, node=node)
+    return start_actor(CameraWorker, plan, name=name, gpus=share, outlives=True, node=node)
 
 
 def actor_name(worker: str, incarnation: int, node: str) -> str:

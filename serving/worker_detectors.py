@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, RayError
 from pipelines import InferenceMetrics
 from serving.actor import wait_for
 from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_here, may_use_gpu
+from serving.gpus import ROLLOUT_GPUS, WorkerGpus, gpus_here, may_use_gpu
 from serving.in_process import InProcessDetector
 from serving.served_models import ModelState, ServedModel
 from serving.trial import LOAD_TIMEOUT_S, TrialProcess
@@ -35,10 +35,9 @@ class InProcessDetectors:
                 log.error("model_not_loaded", extra={"model": served.ref.key, "reason": problem})
         return port
 
-    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
+    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> WorkerGpus:
         """See `DetectorService.worker_gpus`."""
-        gpus = gpus_here()
-        return equal_share(gpus, workers) if any(may_use_gpu(models, gpus)) else 0.0
+        return WorkerGpus.of(models, gpus_here(), workers, infer=True)
 
     def deploy(self, models: Sequence[ServedModel]) -> None:
         """See `DetectorService.deploy`; they were tried, and workers load them when they start."""

@@ -66,8 +66,9 @@ def test_what_nobody_measured_has_no_number(measured, changes):
     assert gpu_capacities(replace(DEMAND, **changes), [measured]) == []
 
 
-def test_the_stored_result_gives_back_what_it_measured():
+def test_the_stored_results_give_back_what_they_measured():
     found = gpu_capacities(DEMAND, stored_gpu_results())
     assert [(one.gpu, one.cameras, one.limit) for one in found] == [
-        ("NVIDIA H200", 152, "decoding")
+        ("NVIDIA H100 80GB HBM3", 154, "decoding"),
+        ("NVIDIA H200", 152, "decoding"),
     ]

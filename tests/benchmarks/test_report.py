@@ -79,14 +79,21 @@ def test_watts_are_those_of_the_run_or_of_the_socket():
     assert (carried.watts, carried.watts_each) == ("105 W (as given)", 3.0)
 
 
-def test_a_stored_gpu_has_both_codecs():
-    (path,) = stored_reportable()
-    one = reported(read_result(path), path.name, OrderTerms(price=30000.0))
-    assert one.name == "NVIDIA H200"
-    assert [carried.cameras for carried in one.carried] == [152, 177]
+@pytest.mark.parametrize(
+    ("name", "gpu", "cameras", "watts"),
+    [
+        ("gpu-h100.json", "NVIDIA H100 80GB HBM3", [154, 250], "175 W (GPU at most by its driver)"),
+        ("gpu-h200.json", "NVIDIA H200", [152, 177], "not measured"),
+    ],
+)
+def test_a_stored_gpu_has_both_codecs(name, gpu, cameras, watts):
+    paths = {path.name: path for path in stored_reportable()}
+    one = reported(read_result(paths[name]), name, OrderTerms(price=30000.0))
+    assert one.name == gpu
+    assert [carried.cameras for carried in one.carried] == cameras
     assert "decode engines (busy: engines 100%" in one.carried[0].bottleneck
-    assert one.carried[0].watts == "not measured"
-    assert "One round" in one.notes[0]
+    assert one.carried[0].watts == watts
+    assert "One round" in one.notes[0], "cameras are searched once"
 
 
 @pytest.mark.parametrize(

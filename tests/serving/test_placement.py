@@ -6,7 +6,7 @@ import pytest
 
 from models.package import ModelPackage
 from serving.errors import ServingError
-from serving.gpus import ROLLOUT_GPUS, gpu_to_decode
+from serving.gpus import WorkerGpus
 from serving.launch import placed
 from serving.served_models import ServedModel, served_model
 
@@ -50,6 +50,39 @@ def test_a_model_that_needs_a_gpu_says_so_where_there_is_none(brightness: ModelP
 
 
 def test_a_worker_that_decodes_on_a_gpu_reserves_a_place_on_it_where_there_is_one():
-    assert gpu_to_decode(0.0, 1.0) == ROLLOUT_GPUS
-    assert gpu_to_decode(0.45, 1.0) == 0.45
-    assert gpu_to_decode(0.0, 0.0) == 0.0
+    serve, own = WorkerGpus(to_decode=0.09), WorkerGpus(to_infer=0.45, to_decode=0.09)
+    assert serve.reserved(decodes=True, gpus=1.0) == 0.09
+    assert own.reserved(decodes=True, gpus=1.0) == 0.45
+    assert own.reserved(decodes=False, gpus=1.0) == 0.45
+    assert serve.reserved(decodes=True, gpus=0.0) == 0.0
+    assert serve.reserved(decodes=False, gpus=1.0) == 0.0
+
+
+def filled(gpus: int, *shares: float) -> list[int]:
+    """Processes on each GPU, of which Ray takes the fullest that has room, as its source says."""
+    free, count = [1.0] * gpus, [0] * gpus
+    for share in shares:
+        rooms = [left for left in free if left >= share - 1e-9]
+        assert rooms, "it would wait for ever"
+        chosen = free.index(min(rooms))
+        free[chosen] -= share
+        count[chosen] += 1
+    return sorted(count)
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 3, 8])
+@pytest.mark.parametrize("workers", [1, 2, 3, 5, 8, 16])
+def test_processes_are_on_every_gpu_as_many_on_each(
+    brightness: ModelPackage, gpus: int, workers: int
+) -> None:
+    there = models(brightness, "auto", replicas=gpus)
+    own = WorkerGpus.of(there, gpus, workers, infer=True).reserved(decodes=True, gpus=gpus)
+    count = filled(gpus, *[own] * workers)
+    assert max(count) <= -(-workers // gpus)
+    replicas = [args.gpus for args in placed(there, gpus)] * gpus
+    beside = WorkerGpus.of(there, gpus, workers, infer=False).reserved(decodes=True, gpus=gpus)
+    count = filled(gpus, *replicas, *[beside] * workers)
+    assert max(count) <= 1 + -(-workers // gpus)
+    on_cpu = models(brightness, "cpu")
+    alone = WorkerGpus.of(on_cpu, gpus, workers, infer=False).reserved(decodes=True, gpus=gpus)
+    assert max(filled(gpus, *[alone] * workers)) <= -(-workers // gpus)

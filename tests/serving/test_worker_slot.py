@@ -14,6 +14,7 @@ from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan
 from serving import worker_slot
 from serving.city_plan import DeliveryPlan, Liveness, WorkerPlan
+from serving.gpus import WorkerGpus
 from serving.incarnations import Incarnations
 from serving.nodes import CameraNode
 from serving.worker_slot import LATELY_S, WorkerSlot
@@ -54,7 +55,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 def slot(workers: Workers, tmp_path: Path) -> WorkerSlot:
     keyframes = KeyframeSettings(folder=FolderSettings(tmp_path))
     plan = WorkerPlan("worker-0", (), DeliveryPlan(keyframes, (), tmp_path))
-    slot = WorkerSlot(plan, 0.0, Liveness(), Incarnations(tmp_path))
+    slot = WorkerSlot(plan, WorkerGpus(), Liveness(), Incarnations(tmp_path))
     slot.place(HERE, 2)
     slot.start()
     return slot
