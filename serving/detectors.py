@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
 
 from pipelines import DetectorPort, InferenceMetrics
-from serving.gpus import WorkerGpus
+from serving.gpu_shares import WorkerGpus
 from serving.served_models import ModelState, ServedModel
 
 DetectorKind = Literal["ray_serve", "in_process"]

@@ -15,7 +15,8 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from pipelines import InferenceMetrics
 from serving.app import build
 from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, WorkerGpus, equal_share, gpus_of_cluster, may_use_gpu
+from serving.gpu_shares import ROLLOUT_GPUS, WorkerGpus, equal_share, may_use_gpu
+from serving.gpus import gpus_of_cluster
 from serving.serve_detector import PREFIX, ServeDetector, application_name
 from serving.served_models import DetectorArgs, ModelState, ServedModel
 

@@ -16,7 +16,8 @@ from serving.city_plan import CityPlan, Wish, shares
 from serving.cores import usable_cores
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
-from serving.gpus import ROLLOUT_GPUS, gpus_here, gpus_of_cluster, may_use_gpu
+from serving.gpu_shares import ROLLOUT_GPUS, may_use_gpu
+from serving.gpus import gpus_here, gpus_of_cluster
 from serving.memory import memory_per_worker
 from serving.nodes import living_nodes
 from serving.served_models import ServedModel

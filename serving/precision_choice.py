@@ -17,7 +17,8 @@ from typing import Final
 from pipelines import Route
 from serving.city_plan import CityPlan, Wish
 from serving.cores import usable_cores
-from serving.gpus import ROLLOUT_GPUS, gpus_of_cluster, may_use_gpu
+from serving.gpu_shares import ROLLOUT_GPUS, may_use_gpu
+from serving.gpus import gpus_of_cluster
 from serving.rollout.rollout import FirstChoice, Rollout
 from serving.served_models import ServedModel
 from serving.trial import TrialProcess

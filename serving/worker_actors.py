@@ -20,7 +20,8 @@ from ray.util import list_named_actors
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import WorkerPlan
-from serving.gpus import WorkerGpus, gpus_of
+from serving.gpu_shares import WorkerGpus
+from serving.gpus import gpus_of
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from ray.exceptions import ActorDiedError, RayError
 from pipelines import InferenceMetrics
 from serving.actor import wait_for
 from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, WorkerGpus, gpus_here, may_use_gpu
+from serving.gpu_shares import ROLLOUT_GPUS, WorkerGpus, may_use_gpu
+from serving.gpus import gpus_here
 from serving.in_process import InProcessDetector
 from serving.served_models import ModelState, ServedModel
 from serving.trial import LOAD_TIMEOUT_S, TrialProcess

@@ -20,7 +20,7 @@ from serving.actor import wait_for
 from serving.camera_worker import WorkerSnapshot
 from serving.city_plan import Liveness, WorkerPlan
 from serving.errors import death_of
-from serving.gpus import WorkerGpus
+from serving.gpu_shares import WorkerGpus
 from serving.incarnations import Incarnations
 from serving.memory import MIB
 from serving.nodes import CameraNode

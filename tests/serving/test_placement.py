@@ -6,7 +6,7 @@ import pytest
 
 from models.package import ModelPackage
 from serving.errors import ServingError
-from serving.gpus import WorkerGpus
+from serving.gpu_shares import WorkerGpus
 from serving.launch import placed
 from serving.served_models import ServedModel, served_model
 

@@ -14,7 +14,7 @@ from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan
 from serving import worker_slot
 from serving.city_plan import DeliveryPlan, Liveness, WorkerPlan
-from serving.gpus import WorkerGpus
+from serving.gpu_shares import WorkerGpus
 from serving.incarnations import Incarnations
 from serving.nodes import CameraNode
 from serving.worker_slot import LATELY_S, WorkerSlot
