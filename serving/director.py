@@ -303,7 +303,7 @@ class Director:
         for slot in self._slots:
             if slot.plan.name == share.name:
                 return slot.apply(share)
-        slot = WorkerSlot(share, self._gpus, self._plan.liveness, self._incarnations)
+        slot = WorkerSlot(share, self._gpus.later, self._plan.liveness, self._incarnations)
         self._slots.append(slot)
         self._places.place(self._slots)
         slot.start()

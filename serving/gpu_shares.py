@@ -20,35 +20,32 @@ FREE_GPUS = 0.1
 """Share of the GPUs that the first models leave to versions that join later."""
 ROLLOUT_GPUS = 0.01
 """Share of a GPU that Ray reserves for a version that joins later: a place, not a limit."""
+SPREAD_GPUS = 0.001
+"""Share of a GPU by which models may leave more than `FREE_GPUS`, as their shares are rounded."""
 RAY_PARTS = 10_000
 """Ray counts ten-thousandths of a GPU."""
 
 
-def equal_share(gpus: float, processes: int, usable: float = 1 - FREE_GPUS) -> float:
-    """What each of some processes reserves of one GPU, so that all GPUs have as many of them.
-
-    Args:
-        gpus: How many there are.
-        processes: How many are to be spread over them.
-        usable: Share of each GPU that they have together.
-    """
+def equal_share(gpus: float, processes: int) -> float:
+    """What each of some processes reserves of one GPU, so that all GPUs have as many of them."""
     if not gpus or not processes:
         return 0.0
-    on_each = math.ceil(processes / gpus)
-    return math.floor(usable / on_each * RAY_PARTS) / RAY_PARTS
+    return _whole_parts((1 - FREE_GPUS) / math.ceil(processes / gpus))
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerGpus:
-    """What each camera worker reserves of a GPU.
+    """What camera workers reserve of a GPU.
 
     Attributes:
-        to_infer: For the models that it runs itself.
-        to_decode: For the video engines, where it has cameras that need them.
+        to_infer: Each of them, for the models that it runs itself.
+        workers: How many are spread over the GPUs of a machine; 0 for one that joins later.
+        free: Share of each GPU that replicas of models leave.
     """
 
     to_infer: float = 0.0
-    to_decode: float = 0.0
+    workers: int = 0
+    free: float = 1.0
 
     @classmethod
     def of(cls, models: Sequence[ServedModel], gpus: float, workers: int, *, infer: bool) -> Self:
@@ -58,21 +55,33 @@ class WorkerGpus:
             ServingError: A model must run on a GPU and there is none.
         """
         inferred = any(may_use_gpu(models, gpus))
-        free = (FREE_GPUS if inferred else 1.0) - ROLLOUT_GPUS
-        return cls(
-            equal_share(gpus, workers) if infer and inferred else 0.0,
-            equal_share(gpus, workers, free),
-        )
+        to_infer = equal_share(gpus, workers) if infer and inferred else 0.0
+        return cls(to_infer, workers, FREE_GPUS if inferred else 1.0)
 
-    def reserved(self, *, decodes: bool, gpus: float) -> float:
-        """What a worker on a machine with so many GPUs reserves.
+    @property
+    def later(self) -> WorkerGpus:
+        """Those of a worker that joins when the others have taken theirs: a place, not a limit."""
+        return WorkerGpus(ROLLOUT_GPUS if self.to_infer else 0.0)
+
+    def reserved(self, gpus_to_decode: float) -> float:
+        """What a worker reserves that decodes on a machine with so many GPUs.
 
         Nothing to decode where Ray sees no GPU: it would wait for one for ever. Its cameras say so
         instead.
         """
-        if not decodes or not gpus:
+        if not gpus_to_decode:
             return self.to_infer
-        return max(self.to_infer, self.to_decode)
+        on_each = math.ceil(self.workers / gpus_to_decode)
+        if not on_each:
+            return max(self.to_infer, ROLLOUT_GPUS)
+        # So much that one more has no room on the same GPU, and hardly more than that.
+        spread = self.free / (on_each + 1) + SPREAD_GPUS
+        return max(self.to_infer, _whole_parts(min(spread, (self.free - ROLLOUT_GPUS) / on_each)))
+
+
+def _whole_parts(share: float) -> float:
+    """A share in the parts that Ray counts, rounded down."""
+    return math.floor(share * RAY_PARTS + 1e-6) / RAY_PARTS
 
 
 def may_use_gpu(models: Sequence[ServedModel], gpus: float) -> list[bool]:

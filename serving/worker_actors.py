@@ -40,7 +40,7 @@ class LivingWorker(NamedTuple):
 
 def start_worker(plan: WorkerPlan, gpus: WorkerGpus, node: str) -> Any:  # noqa: ANN401 - Ray types none
     """Starts the worker of a plan on the node of this id; it lives until it is ended, or Ray is."""
-    share = gpus.reserved(decodes=plan.decodes_on_gpu, gpus=gpus_of(node))
+    share = gpus.reserved(gpus_of(node) if plan.decodes_on_gpu else 0.0)
     name = actor_name(plan.name, plan.incarnation, node)
     return start_actor(CameraWorker, plan, name=name, gpus=share, outlives=True, node=node)
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.package import ModelPackage
 from serving.errors import ServingError
-from serving.gpu_shares import WorkerGpus
+from serving.gpu_shares import ROLLOUT_GPUS, WorkerGpus
 from serving.launch import placed
 from serving.served_models import ServedModel, served_model
 
@@ -50,12 +50,32 @@ def test_a_model_that_needs_a_gpu_says_so_where_there_is_none(brightness: ModelP
 
 
 def test_a_worker_that_decodes_on_a_gpu_reserves_a_place_on_it_where_there_is_one():
-    serve, own = WorkerGpus(to_decode=0.09), WorkerGpus(to_infer=0.45, to_decode=0.09)
-    assert serve.reserved(decodes=True, gpus=1.0) == 0.09
-    assert own.reserved(decodes=True, gpus=1.0) == 0.45
-    assert own.reserved(decodes=False, gpus=1.0) == 0.45
-    assert serve.reserved(decodes=True, gpus=0.0) == 0.0
-    assert serve.reserved(decodes=False, gpus=1.0) == 0.0
+    serve, own = WorkerGpus(workers=1, free=0.1), WorkerGpus(to_infer=0.45, workers=2, free=0.1)
+    assert serve.reserved(1.0) == pytest.approx(0.051)
+    assert own.reserved(1.0) == 0.45
+    assert own.reserved(0.0) == 0.45
+    assert serve.reserved(0.0) == 0.0
+
+
+@pytest.mark.parametrize("infer", [True, False])
+@pytest.mark.parametrize("provider", ["auto", "cpu"])
+def test_a_worker_and_a_version_that_join_later_find_a_place(
+    brightness: ModelPackage, provider: str, infer: bool
+) -> None:
+    there = models(brightness, provider)
+    for workers in range(1, 9):
+        gpus = WorkerGpus.of(there, 1.0, workers, infer=infer)
+        inferred = [] if infer else [args.gpus for args in placed(there, 1.0)]
+        shares = [*inferred, *[gpus.reserved(1.0)] * workers]
+        assert filled(1, *shares, gpus.later.reserved(1.0)) == [len(shares) + 1]
+        assert filled(1, *shares, ROLLOUT_GPUS) == [len(shares) + 1]
+
+
+def test_a_small_machine_of_a_large_cluster_has_room_for_its_workers(
+    brightness: ModelPackage,
+) -> None:
+    gpus = WorkerGpus.of(models(brightness, "auto"), 8.0, 4, infer=False)
+    assert filled(1, 0.9, *[gpus.reserved(1.0)] * 4) == [5]
 
 
 def filled(gpus: int, *shares: float) -> list[int]:
@@ -76,13 +96,13 @@ def test_processes_are_on_every_gpu_as_many_on_each(
     brightness: ModelPackage, gpus: int, workers: int
 ) -> None:
     there = models(brightness, "auto", replicas=gpus)
-    own = WorkerGpus.of(there, gpus, workers, infer=True).reserved(decodes=True, gpus=gpus)
+    own = WorkerGpus.of(there, gpus, workers, infer=True).reserved(gpus)
     count = filled(gpus, *[own] * workers)
     assert max(count) <= -(-workers // gpus)
     replicas = [args.gpus for args in placed(there, gpus)] * gpus
-    beside = WorkerGpus.of(there, gpus, workers, infer=False).reserved(decodes=True, gpus=gpus)
+    beside = WorkerGpus.of(there, gpus, workers, infer=False).reserved(gpus)
     count = filled(gpus, *replicas, *[beside] * workers)
     assert max(count) <= 1 + -(-workers // gpus)
     on_cpu = models(brightness, "cpu")
-    alone = WorkerGpus.of(on_cpu, gpus, workers, infer=False).reserved(decodes=True, gpus=gpus)
+    alone = WorkerGpus.of(on_cpu, gpus, workers, infer=False).reserved(gpus)
     assert max(filled(gpus, *[alone] * workers)) <= -(-workers // gpus)
