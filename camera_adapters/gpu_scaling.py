@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,21 @@ class _Scaling(ctypes.Structure):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Memory of the GPU, given back with the thread whose it is."""
+
+    library: ctypes.CDLL
+    context: ctypes.c_void_p
+    address: int
+    nbytes: int
+
+    def __del__(self) -> None:
+        # Whoever collects it may be no thread of the context; too late for errors.
+        self.library.cuCtxSetCurrent(self.context)
+        self.library.cuMemFree_v2(ctypes.c_uint64(self.address))
+
+
 class GpuScaler:
     """Scales images in the memory of the first GPU that this process sees; from any thread."""
 
@@ -89,11 +105,12 @@ class GpuScaler:
         """
         self._enter()
         image = np.empty((size.height, size.width, 3), np.uint8)
+        room = self._room(image.nbytes)
         luma, chroma = frame.planes
         scaling = _Scaling(
             luma.buffer_ptr,
             chroma.buffer_ptr,
-            self._room(image.nbytes),
+            room,
             luma.line_size,
             chroma.line_size,
             frame.width,
@@ -106,7 +123,8 @@ class GpuScaler:
         blocks = -(-size.width // BLOCK[0]), -(-size.height // BLOCK[1])
         self._call("cuLaunchKernel", self._kernel, *blocks, 1, *BLOCK, 1, 0, None, parameters, None)
         # Waits for all of it.
-        self._call("cuMemcpyDtoH_v2", ctypes.c_void_p(image.ctypes.data), *self._at(image.nbytes))
+        target, source = ctypes.c_void_p(image.ctypes.data), ctypes.c_uint64(room)
+        self._call("cuMemcpyDtoH_v2", target, source, ctypes.c_size_t(image.nbytes))
         return image
 
     def _enter(self) -> None:
@@ -122,13 +140,12 @@ class GpuScaler:
         """Address of memory of the GPU for the results of this thread."""
         room: _Room | None = getattr(self._own, "room", None)
         if room is None or room.nbytes < nbytes:
-            # The smaller one first.
+            # The smaller one goes first.
             self._own.room = room = None
-            self._own.room = room = _Room(self, nbytes)
+            address = ctypes.c_uint64()
+            self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(nbytes))
+            self._own.room = room = _Room(self._library, self._context, address.value, nbytes)
         return room.address
-
-    def _at(self, nbytes: int) -> tuple[Any, Any]:
-        return ctypes.c_uint64(self._room(nbytes)), ctypes.c_size_t(nbytes)
 
     def _call(self, name: str, *arguments: Any) -> None:
         code = getattr(self._library, name)(*arguments)
@@ -155,21 +172,3 @@ def gpu_scaler() -> GpuScaler:
         if not _made:
             _made.append(GpuScaler())
         return _made[0]
-
-
-class _Room:
-    """Memory of the GPU, given back with the thread whose it is."""
-
-    def __init__(self, scaler: GpuScaler, nbytes: int) -> None:
-        address = ctypes.c_uint64()
-        self._scaler = scaler
-        self.address = 0
-        self.nbytes = nbytes
-        scaler._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(nbytes))
-        self.address = address.value
-
-    def __del__(self) -> None:
-        if self.address:
-            # Whoever collects it may be no thread of the context; too late for errors.
-            self._scaler._library.cuCtxSetCurrent(self._scaler._context)
-            self._scaler._library.cuMemFree_v2(ctypes.c_uint64(self.address))
