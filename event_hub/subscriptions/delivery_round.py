@@ -146,6 +146,9 @@ class DeliveryRound:
         Raises:
             StoreUnavailableError: What was accepted last is delivered once more.
         """
+        left = self._left.get(subscription_id)
+        if left is not None and now_us() - left.at_us < LEFT_S * SECOND_US:
+            return
         end_s = time.monotonic() + ROUND_S
         while not self._stopped() and time.monotonic() < end_s:
             found = self._begin(subscription_id)
@@ -183,10 +186,8 @@ class DeliveryRound:
         """Leaves it to another hub on the database; says why where none goes on with it either."""
         row, left = own.row, self._left.get(own.id)
         seen = (row.position, row.accepted_us)
-        if left is None or (left.position, left.accepted_us) != seen:
-            self._left[own.id] = _Left(*seen, at_us)
-        elif at_us - left.at_us >= LEFT_S * SECOND_US:
-            self._left[own.id] = _Left(*seen, at_us)
+        self._left[own.id] = _Left(*seen, at_us)
+        if left is not None and (left.position, left.accepted_us) == seen:
             values = {"failures": row.failures + 1, "failing_us": row.failing_us or at_us}
             # Another hub may have the key: the time of the next try stays.
             change_subscription(connection, own.id, **values, reason=why)
