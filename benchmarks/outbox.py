@@ -140,16 +140,24 @@ def _drain(courier: Courier, outbox: Outbox) -> float:
     """
     began_s = time.monotonic()
     while not outbox.deliveries.idle():
-        courier.round()
-        if trouble := courier.watch.state("bench").trouble:
-            raise BenchmarkError(trouble)
+        _round(courier)
     return time.monotonic() - began_s
+
+
+def _round(courier: Courier) -> None:
+    courier.round()
+    if trouble := courier.watch.state("bench").trouble:
+        raise BenchmarkError(trouble)
 
 
 def _both(
     courier: Courier, outbox: Outbox, events: Iterator[IncidentEvent], seconds: float
 ) -> float:
-    """Events per second that are delivered while others are stored as fast as that goes."""
+    """Events per second that are delivered while others are stored as fast as that goes.
+
+    Raises:
+        BenchmarkError: The receiver does not take it.
+    """
     stop = threading.Event()
 
     def store() -> None:
@@ -160,8 +168,8 @@ def _both(
     before, began_s = courier.counters.delivered, time.monotonic()
     thread.start()
     try:
-        while time.monotonic() < began_s + seconds:
-            courier.round()
+        while time.monotonic() < began_s + seconds or courier.counters.delivered == before:
+            _round(courier)
         return (courier.counters.delivered - before) / (time.monotonic() - began_s)
     finally:
         stop.set()
