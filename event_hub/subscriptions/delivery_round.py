@@ -111,10 +111,9 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What a hub without the key saw of a subscription, and when."""
+    """The event that was due first when a hub without the key left a subscription, and when."""
 
     position: int
-    accepted_us: int | None
     at_us: int
 
 
@@ -172,22 +171,24 @@ class DeliveryRound:
                 return None
             if own.row.owner != self._owner and own.row.lease_us > at_us:
                 return None
+            backlog = DeliveryBacklog(connection, own)
+            is_more = backlog.fill()
+            due = backlog.due(at_us, self._sender.format_of(own).at_once)
             if unreadable := self._sender.unreadable(own):
-                self._leave(connection, own, unreadable, at_us)
+                if due:
+                    self._leave(connection, own, due[0].position, unreadable, at_us)
                 return None
             lease = {"owner": self._owner, "lease_us": at_us + LEASE_US}
             change_subscription(connection, own.id, **lease)
-            backlog = DeliveryBacklog(connection, own)
-            is_more = backlog.fill()
-            most = self._sender.format_of(own).at_once
-            return _Batch(own, backlog.due(at_us, most), is_more)
+            return _Batch(own, due, is_more)
 
-    def _leave(self, connection: Connection, own: Subscription, why: str, at_us: int) -> None:
+    def _leave(
+        self, connection: Connection, own: Subscription, position: int, why: str, at_us: int
+    ) -> None:
         """Leaves it to another hub on the database; says why where none goes on with it either."""
         row, left = own.row, self._left.get(own.id)
-        seen = (row.position, row.accepted_us)
-        self._left[own.id] = _Left(*seen, at_us)
-        if left is not None and (left.position, left.accepted_us) == seen:
+        self._left[own.id] = _Left(position, at_us)
+        if left is not None and left.position == position:
             values = {"failures": row.failures + 1, "failing_us": row.failing_us or at_us}
             # Another hub may have the key: the time of the next try stays.
             change_subscription(connection, own.id, **values, reason=why)

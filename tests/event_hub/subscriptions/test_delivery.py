@@ -263,6 +263,7 @@ def test_a_hub_without_the_key_leaves_a_subscription_to_one_that_has_it(
         now = keyless.now(own)
         assert (now.failures, now.next_us) == (1, 0)
         assert "the key of the subscriptions, cannot be read" in now.reason
+        assert counts(store, own) == (1, 0), "what waits is counted"
         rounds.run(own)
         assert numbers(other.accepted, "a") == [1, 2, 3, 4]
         assert (keyless.now(own).failures, keyless.now(own).reason) == (0, "")
