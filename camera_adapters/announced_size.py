@@ -22,7 +22,9 @@ MAX_SET_BYTES = 512
 MAX_ORDER_CYCLE = 255
 
 _START = b"\0\0\1"
-_H264_SPS, _H265_SPS = 7, 33
+_H264_SPS, _H265_SPS = (0x1F, 7), (0x7E, 33 << 1)
+"""Bits of the first byte of a NAL unit, and what they are for a sequence parameter set."""
+
 _H264_PLAIN = frozenset({66, 77, 88})
 _H264_HIGH = frozenset({44, 100, 110, 122, 244})
 _CHROMA_444 = 3
@@ -45,10 +47,11 @@ def announced_sizes(data: bytes | bytearray, codec: VideoCodec) -> list[Size]:
     if codec is VideoCodec.JPEG:
         return sizes
     read = _h264_size if codec is VideoCodec.H264 else _h265_size
+    bits, kind = _H264_SPS if codec is VideoCodec.H264 else _H265_SPS
     at = data.find(_START)
     while at >= 0:
         start, at = at + len(_START), data.find(_START, at + len(_START))
-        if not _is_set(data, start, codec):
+        if start >= len(data) or data[start] & bits != kind:
             continue
         if len(sizes) == MAX_SETS:
             raise UnreadableSetError
@@ -58,14 +61,6 @@ def announced_sizes(data: bytes | bytearray, codec: VideoCodec) -> list[Size]:
         except (IndexError, ValueError):
             raise UnreadableSetError from None
     return sizes
-
-
-def _is_set(data: bytes | bytearray, start: int, codec: VideoCodec) -> bool:
-    if start >= len(data):
-        return False
-    if codec is VideoCodec.H264:
-        return data[start] & 0x1F == _H264_SPS
-    return (data[start] >> 1) & 0x3F == _H265_SPS
 
 
 class _Bits:

@@ -210,12 +210,13 @@ class VideoImage:
         height, width = target.shape[:2]
         # The size of the same before it is put upright, as the decoder stores it.
         size = _size(height, width) if orientation.transposed else _size(width, height)
-        if (image := self._scaled_there(size)) is not None:
-            orientation.apply(image, target)
-            return
-        frame = self._fetched()
-        if self._interlaced:
-            frame = self._remove_combs()
+        if self._frame.format.name == GPU_FORMAT:
+            if (image := self._scaled_there(size)) is not None:
+                orientation.apply(image, target)
+                return
+            self._fetched()
+        # In this order: another thread replaces the frame first, and calls it whole after that.
+        frame = self._remove_combs() if self._interlaced else self._frame
         upright = orientation == AS_STORED
         stored = target if upright else np.empty((size.height, size.width, 3), np.uint8)
         factor = frame.width // size.width
@@ -236,9 +237,9 @@ class VideoImage:
             orientation.apply(stored, target)
 
     def _scaled_there(self, size: Size) -> Image | None:
-        """The stored image at `size`, RGB, scaled where it is; None where it has to be fetched."""
+        """The stored image at `size`, RGB, scaled on the GPU; None where it has to be fetched."""
         frame = self._frame
-        if frame.format.name != GPU_FORMAT or self._interlaced:
+        if self._interlaced:
             return None
         if size.width >= frame.width or size.height >= frame.height:
             return None
@@ -306,7 +307,7 @@ class VideoImage:
 
 
 def _layout_there(frame: VideoFrame) -> str:
-    """FFmpeg's name of the format that an image has in the memory of a GPU."""
+    """FFmpeg's name of the format that an image has in the memory of a GPU; empty if not there."""
     return "" if frame.sw_format is None else frame.sw_format.name
 
 

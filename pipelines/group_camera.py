@@ -174,20 +174,21 @@ class GroupCamera:
         if held is None:
             return False
         self.pipeline.statistics.held()
-        self._process(held.frame, routes, held.found, time.monotonic())
+        self.process(held.frame, routes, held.found, time.monotonic(), inferred=False)
         return True
 
     def process(
-        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
+        self,
+        frame: Frame,
+        routes: Routes,
+        found: Mapping[ModelRef, Detections],
+        now_s: float,
+        *,
+        inferred: bool = True,
     ) -> None:
-        """Processes a frame that was inferred; see `CameraPipeline.process_frame`."""
-        if self._gate is not None:
+        """Processes a frame with what its models found; see `CameraPipeline.process_frame`."""
+        if inferred and self._gate is not None:
             self._gate.note(frame, found)
-        self._process(frame, routes, found, now_s)
-
-    def _process(
-        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
-    ) -> None:
         tracks = self.pipeline.process_frame(frame, routes, found, now_s)
         if self._rates is not None:
             before, rates = self._rates.rates, self._rates.note(frame, routes, tracks)

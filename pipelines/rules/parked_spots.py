@@ -259,9 +259,8 @@ class ParkedSpots:
         for spot in self._spots:
             if spot is left or (spot.seen_s >= at_s and spot.track):
                 continue
-            if left is not None and not self._stood(spot, at_s):
-                continue
-            if left is not None and spot.left_by not in (0, vehicle.id):
+            stood = at_s - spot.seen_s <= LEFT_S and spot.seen_s - spot.since_s >= HIDES_S
+            if left is not None and not (stood and spot.left_by in (0, vehicle.id)):
                 continue
             overlap = box_iou(spot.box, vehicle.box)
             if overlap >= most:
@@ -269,10 +268,6 @@ class ParkedSpots:
         if best is not None:
             best.track, best.taken_s, best.left_by = vehicle.id, at_s, 0
         return best
-
-    @staticmethod
-    def _stood(spot: VehicleSpot, at_s: float) -> bool:
-        return at_s - spot.seen_s <= LEFT_S and spot.seen_s - spot.since_s >= HIDES_S
 
     def _count_passes(
         self, vehicles: Sequence[Track], found: dict[int, VehicleSpot], at_s: float
