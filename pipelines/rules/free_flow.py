@@ -57,6 +57,8 @@ class FreeFlow:
         self._depths, self._ways = (1, 1) if calibrated else (DEPTHS, WAYS)
         self._slow = SLOW_MPS if calibrated else SLOW_BOXES
         self._bins: dict[Course, list[float]] = {}
+        self._known: dict[tuple[Course, bool], float | None] = {}
+        """What `at` has answered since anything was learned; it is asked for in every frame."""
 
     def course(self, y: float, velocity: Vector) -> Course:
         """The depth and the way of a vehicle.
@@ -76,6 +78,7 @@ class FreeFlow:
         bins = self._bins.setdefault(course, [0.0] * BINS)
         index = round(math.log(speed / SLOWEST) / math.log(STEP))
         bins[min(max(index, 0), BINS - 1)] += 1.0
+        self._known.clear()
         if sum(bins) >= MAX_SAMPLES:
             self._bins[course] = [count / 2 for count in bins]
 
@@ -86,6 +89,12 @@ class FreeFlow:
             course: Depth and way.
             any_way: For a vehicle that stands, whose way nobody knows.
         """
+        question = course, any_way
+        if question not in self._known:
+            self._known[question] = self._found(course, any_way=any_way)
+        return self._known[question]
+
+    def _found(self, course: Course, *, any_way: bool) -> float | None:
         depth, way = course
         known = [
             (abs(other - depth), other, its_way)
@@ -130,6 +139,7 @@ class FreeFlow:
                     raise ValueError(f"depth and way {name} have {count} in bin {index}")
                 bins[int(index)] = float(count)
         self._bins = recalled
+        self._known.clear()
 
 
 def _percentile(bins: list[float]) -> float:

@@ -103,19 +103,16 @@ class VehicleSpot:
 
 def single_vehicles(vehicles: Iterable[Track]) -> list[Track]:
     """The vehicles without boxes that show one of them again, such as under another class."""
-    kept: list[Track] = []
-    by_size = sorted(vehicles, key=lambda track: -common_area(track.box, track.box))
-    for vehicle in by_size:
-        area = common_area(vehicle.box, vehicle.box)
-        if not any(_shows_same(vehicle.box, area, other.box) for other in kept):
-            kept.append(vehicle)
-    return kept
-
-
-def _shows_same(box: Box, area: float, larger: Box) -> bool:
-    if common_area(box, larger) < INSIDE_SHARE * area:
-        return False
-    return area >= SIZE_SHARE * common_area(larger, larger)
+    kept: list[tuple[Track, float]] = []
+    sized = [(vehicle, common_area(vehicle.box, vehicle.box)) for vehicle in vehicles]
+    for vehicle, area in sorted(sized, key=lambda one: -one[1]):
+        if not any(
+            area >= SIZE_SHARE * its_area
+            and common_area(vehicle.box, larger.box) >= INSIDE_SHARE * area
+            for larger, its_area in kept
+        ):
+            kept.append((vehicle, area))
+    return [vehicle for vehicle, _ in kept]
 
 
 class ParkedSpots:

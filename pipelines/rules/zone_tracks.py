@@ -94,13 +94,15 @@ class SpeedGauge:
     """Velocities of the tracks of one zone.
 
     A velocity is the median over all pairs of samples (Theil, 1950; Sen, 1968), so that one box
-    that is off does not move it. Those of old pairs are kept, as this is asked for in every frame.
+    that is off does not move it. Those of old pairs are kept, as this is asked for in every frame,
+    and what comes of them until there is a new sample.
     """
 
     def __init__(self, ground: GroundPlane | None) -> None:
         """Measures on `ground`, or in the image where there is none."""
         self._ground = ground
         self._samples: dict[int, deque[_Sample]] = {}
+        self._velocities: dict[int, Vector | None] = {}
         self._forgot_s = -math.inf
 
     def observe(self, tracks: Iterable[Track], at_s: float) -> None:
@@ -125,6 +127,7 @@ class SpeedGauge:
                 to_x.append((x - then_x) / elapsed_s)
                 to_y.append((y - then_y) / elapsed_s)
             history.append(_Sample(at_s, x, y, 1.0 if self._ground else height, [], []))
+            self._velocities.pop(track.id, None)
         if at_s - self._forgot_s >= FORGET_EVERY_S:
             self._forgot_s = at_s
             oldest_s = at_s - FORGET_S
@@ -133,6 +136,8 @@ class SpeedGauge:
                 for track_id, history in self._samples.items()
                 if history[-1].at_s >= oldest_s
             }
+            for gone in self._velocities.keys() - self._samples.keys():
+                del self._velocities[gone]
 
     def speed(self, track: Track) -> float | None:
         """Metres per second, or box heights per second without calibration.
@@ -152,15 +157,18 @@ class SpeedGauge:
 
         None until there is enough history.
         """
-        history = self._samples.get(track.id)
-        if not history or len(history) < MIN_POINTS:
+        if track.id in self._velocities:
+            return self._velocities[track.id]
+        history, velocity = self._samples.get(track.id), None
+        if history is None:
             return None
         span_s = history[-1].at_s - history[0].at_s
-        if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
-            return None
-        along_x = chain.from_iterable(map(attrgetter("to_x"), history))
-        along_y = chain.from_iterable(map(attrgetter("to_y"), history))
-        return statistics.median(along_x), statistics.median(along_y)
+        if len(history) >= MIN_POINTS and MIN_SPAN_S <= span_s <= MAX_SPAN_S:
+            along_x = chain.from_iterable(map(attrgetter("to_x"), history))
+            along_y = chain.from_iterable(map(attrgetter("to_y"), history))
+            velocity = statistics.median(along_x), statistics.median(along_y)
+        self._velocities[track.id] = velocity
+        return velocity
 
 
 PARKED_S: Final = 180.0
