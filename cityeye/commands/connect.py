@@ -11,12 +11,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from camera_adapters import CameraFault, CameraSpec, StreamSignal, open_source
+from camera_adapters import (
+    CONNECTING,
+    CameraFault,
+    CameraSpec,
+    MainStream,
+    Size,
+    StreamSignal,
+    open_source,
+)
 from cityeye.config import Config
 from models import Detector, ModelError
 
 AT_ONCE = 8
 MARGIN_S = 5.0
+POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,10 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
 
 
 class _CameraTrial:
-    """One camera being opened for one image, in a thread that is not waited for beyond a limit."""
+    """One camera being opened for one image, in a thread that is not waited for beyond a limit.
+
+    Of one with two streams, both are.
+    """
 
     def __init__(self, camera: CameraSpec, seats: threading.BoundedSemaphore) -> None:
         self._camera = camera
@@ -77,6 +89,11 @@ class _CameraTrial:
 
     @property
     def _limit_s(self) -> float:
+        streams = 2 if self._camera.main_source else 1
+        return streams * self._stream_limit_s
+
+    @property
+    def _stream_limit_s(self) -> float:
         return self._camera.open_timeout_s + self._camera.read_timeout_s + MARGIN_S
 
     def _run(self) -> None:
@@ -95,9 +112,30 @@ class _CameraTrial:
             for arrival in source.arrivals():
                 took_s = time.monotonic() - started_s
                 if not isinstance(arrival, StreamSignal):
-                    return True, f"{arrival.size} after {took_s:.1f} s"
-                if took_s > self._limit_s:
+                    seen = f"{arrival.size} after {took_s:.1f} s"
+                    return self._with_main_stream(arrival.size, seen)
+                if took_s > self._stream_limit_s:
                     break
         finally:
             source.close()
         return False, "sends data but no image; check the camera's video settings"
+
+    def _with_main_stream(self, inferred: Size, seen: str) -> tuple[bool, str]:
+        """What is known of the smaller stream, with what the main one shows where there is one."""
+        main = self._camera.main
+        if main is None:
+            return True, seen
+        stream, started_s = MainStream(main, lambda: inferred), time.monotonic()
+        stream.start()
+        try:
+            while (status := stream.status).fault == CONNECTING:
+                if time.monotonic() - started_s > self._stream_limit_s:
+                    break
+                time.sleep(POLL_S)
+        finally:
+            stream.stop(MARGIN_S)
+        if status.fault:
+            wrong = "; ".join(filter(None, (status.fault, status.remedy)))
+            return False, f"{seen}, but not its main stream (`source`): {wrong}"
+        took_s = time.monotonic() - started_s
+        return True, f"{seen}, main stream {status.image} after {took_s:.1f} s"
