@@ -46,9 +46,6 @@ KEPT: Final = ClipWindow(before_s=0.0, after_s=0.0)
 SAME_MOMENT_S: Final = 0.2
 """An image that arrived further from the moment that is asked for shows another one."""
 
-SAME_SHAPE: Final = 0.03
-"""Width over height of both streams may differ by this share: sizes are rounded to whole blocks."""
-
 MOST_DECODE_S: Final = 1.0
 """Processor time that one keyframe may cost: with key frames far apart it would be any."""
 
@@ -317,8 +314,7 @@ class MainStream:
 
 def different_shape(main: Size, inferred: Size) -> str:
     """What is wrong where two streams cannot show one view; empty where they may."""
-    ratio = main.width * inferred.height / (main.height * inferred.width)
-    if abs(ratio - 1) <= SAME_SHAPE:
+    if main.has_shape_of(inferred):
         return ""
     return (
         f"its images are {main} and those that are inferred {inferred}: boxes and zones would lie "

@@ -11,21 +11,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from camera_adapters import (
-    CONNECTING,
-    CameraFault,
-    CameraSpec,
-    MainStream,
-    Size,
-    StreamSignal,
-    open_source,
-)
+from camera_adapters import CameraFault, CameraSpec, StreamSignal, open_source
 from cityeye.config import Config
+from cityeye.main_stream_trial import try_main_stream
 from models import Detector, ModelError
 
 AT_ONCE = 8
 MARGIN_S = 5.0
-POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +105,12 @@ class _CameraTrial:
                 took_s = time.monotonic() - started_s
                 if not isinstance(arrival, StreamSignal):
                     seen = f"{arrival.size} after {took_s:.1f} s"
-                    return self._with_main_stream(arrival.size, seen)
+                    if (main := self._camera.main) is None:
+                        return True, seen
+                    good, said = try_main_stream(main, arrival.size, self._stream_limit_s)
+                    return good, f"{seen}; {said}"
                 if took_s > self._stream_limit_s:
                     break
         finally:
             source.close()
         return False, "sends data but no image; check the camera's video settings"
-
-    def _with_main_stream(self, inferred: Size, seen: str) -> tuple[bool, str]:
-        """What is known of the smaller stream, with what the main one shows where there is one."""
-        main = self._camera.main
-        if main is None:
-            return True, seen
-        stream, started_s = MainStream(main, lambda: inferred), time.monotonic()
-        stream.start()
-        try:
-            while (status := stream.status).fault == CONNECTING:
-                if time.monotonic() - started_s > self._stream_limit_s:
-                    break
-                time.sleep(POLL_S)
-        finally:
-            stream.stop(MARGIN_S)
-        if status.fault:
-            wrong = "; ".join(filter(None, (status.fault, status.remedy)))
-            return False, f"{seen}, but not its main stream (`source`): {wrong}"
-        took_s = time.monotonic() - started_s
-        return True, f"{seen}, main stream {status.image} after {took_s:.1f} s"
