@@ -107,8 +107,8 @@ class _CameraTrial:
                     seen = f"{arrival.size} after {took_s:.1f} s"
                     if (main := self._camera.main) is None:
                         return True, seen
-                    good, said = try_main_stream(main, arrival.size, self._stream_limit_s)
-                    return good, f"{seen}; {said}"
+                    found = try_main_stream(main, arrival.size, self._stream_limit_s)
+                    return found.good, f"{seen}; {found.sentence}"
                 if took_s > self._stream_limit_s:
                     break
         finally:
