@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from camera_adapters.spec import Credentials
+from cityeye.camera_probe import probe_camera
 from cityeye.commands.connect import try_everything
-from cityeye.config import changes_between
+from cityeye.config import changes_between, tried_camera
 from cityeye.config.problem import Problem
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
@@ -95,14 +98,36 @@ def test_another_smaller_stream_changes_this_camera_and_nothing_else(load_city):
     assert changes.restart == ()
 
 
+def streams(folder: Path) -> RtspServerThread:
+    """Cameras of one clip in several sizes, by name."""
+    sizes = {"main": (640, 360), "small": (320, 180), "square": (320, 240)}
+    return RtspServerThread(
+        [
+            Mount(name, write_clip(folder / f"{name}.mp4", width=width, height=height).path)
+            for name, (width, height) in sizes.items()
+        ]
+    )
+
+
+@pytest.mark.integration
+def test_a_trial_opens_both_streams_and_shows_the_smaller_one(tmp_path):
+    with streams(tmp_path) as server:
+        main, small, square = map(server.url, ("main", "small", "square"))
+        given = {"source": main, "inference_source": small}
+        report = probe_camera(tried_camera(given, None), with_image=True)
+        assert report.good, report.sentence
+        assert (report.width, report.height) == (320, 180)
+        assert (report.main_width, report.main_height) == (640, 360)
+        assert report.jpeg
+        given = {"source": main, "inference_source": square}
+        report = probe_camera(tried_camera(given, None), with_image=False)
+        assert not report.good
+        assert "the same ratio of width to height" in report.sentence
+
+
 @pytest.mark.integration
 def test_check_with_connect_opens_both_streams_and_compares_them(load_city, tmp_path):
-    sizes = {"main": (640, 360), "small": (320, 180), "square": (320, 240)}
-    mounts = [
-        Mount(name, write_clip(tmp_path / f"{name}.mp4", width=width, height=height).path)
-        for name, (width, height) in sizes.items()
-    ]
-    with RtspServerThread(mounts) as server:
+    with streams(tmp_path) as server:
 
         def tried(main: str, smaller: str) -> tuple[bool, str]:
             text = city(smaller, main).replace("tasks:", TIMES)

@@ -212,8 +212,9 @@ def main_stream_reasons() -> set[str]:
     tree = ast.parse((ROOT / "camera_adapters/main_stream.py").read_text("utf-8"))
     said: list[ast.expr | None] = []
     for node in ast.walk(tree):
-        is_named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in REASON_NAMES
-        if is_named or isinstance(node, ast.Return):
+        if isinstance(node, ast.Return) or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in REASON_NAMES
+        ):
             said += node.value.values if isinstance(node.value, ast.BoolOp) else [node.value]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in REASON_TAKERS:
             said += node.args
