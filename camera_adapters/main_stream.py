@@ -166,7 +166,9 @@ class MainStream:
         """
         cut = self.packets.leading_to(at_s)
         why = self._refusal(cut, at_s)
-        return EvidenceImage(inferred, partial(self._taken, cut, why, inferred.size))
+        # What is refused is not held either.
+        taken = partial(self._taken, None if why else cut, why, inferred.size)
+        return EvidenceImage(inferred, taken)
 
     def _refusal(self, cut: CutPackets | None, at_s: float) -> str:
         """Why packets give no image of a time; empty where they may."""
@@ -187,7 +189,7 @@ class MainStream:
     def _taken(self, cut: CutPackets | None, why: str, inferred: Size) -> FullImage:
         """The image of packets, which is of the same shape as the one that was inferred."""
         try:
-            if cut is None or why:
+            if cut is None:
                 raise MainImageMissedError(why)
             image = self._decoded(cut)
             self._image = image.size
@@ -226,7 +228,7 @@ class MainStream:
                     elif arrival is StreamSignal.DAMAGED:
                         image = None
         except CameraFault as fault:
-            raise MainImageMissedError(fault.reason) from None
+            raise MainImageMissedError(f"{fault.reason}; {fault.remedy}") from None
         if image is None:
             self._tries_left = MOST_TRIES
             raise MainImageMissedError("its image of that moment is damaged, or cannot be decoded")
@@ -248,7 +250,7 @@ class MainStream:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            opened_s, slow = self._clock(), False
+            slow = False
             try:
                 self._attempts += 1
                 self._receive()
@@ -259,8 +261,6 @@ class MainStream:
                 # A defect of this program must not end the evidence of a camera for ever.
                 log.exception("main_stream_defect", extra={"camera": self._spec.id})
                 self._note(f"the reader failed ({type(error).__name__})")
-            if self._clock() - opened_s >= STABLE_AFTER_S:
-                self._backoff.reset()
             self._stopping.wait(self._backoff.next_s(slow=slow))
 
     def _receive(self) -> None:
@@ -272,6 +272,7 @@ class MainStream:
                 raise UnreadableFault(self._spec.id, what, f"set the main stream to {known}")
             source.keep_packets(self.packets)
             self._costly, self._tries_left, started = "", MOST_TRIES, False
+            opened_s = self._clock()
             for images in source.received():
                 if self._stopping.is_set():
                     return
@@ -282,6 +283,8 @@ class MainStream:
                     self._try()
                 if started:
                     self._note("")
+                    if self._came_s - opened_s >= STABLE_AFTER_S:
+                        self._backoff.reset()
                 self._cpu_s = time.thread_time()
         finally:
             source.close()

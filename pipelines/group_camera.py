@@ -163,6 +163,8 @@ class GroupCamera:
 
     def stop(self) -> None:
         """Stops reading."""
+        if self._main is not None:
+            self._main.stop(0.0)  # It is waited for below, beside the reader.
         if not self._reader.stop(READER_STOP_S):
             log.warning("reader_did_not_stop", extra={"camera": self._spec.id})
         if self._main is not None and not self._main.stop(READER_STOP_S):
