@@ -228,7 +228,7 @@ class MainStream:
                     elif arrival is StreamSignal.DAMAGED:
                         image = None
         except CameraFault as fault:
-            raise MainImageMissedError(f"{fault.reason}; {fault.remedy}") from None
+            raise MainImageMissedError(fault.reason) from None
         if image is None:
             self._tries_left = MOST_TRIES
             raise MainImageMissedError("its image of that moment is damaged, or cannot be decoded")
