@@ -78,6 +78,8 @@ class Street:
         city_package: Directory of what the city runs instead, the same network in another
             precision; `package` if None.
         motion_gate_s: The key of the city's cameras; they have none if None.
+        main_clip: What the city's cameras send as their main stream, while `clip` is inferred;
+            they have one stream if None.
         busy_neighbour: Whether another process takes all it can get of one core meanwhile.
         ultralytics_python: Interpreter that has `ultralytics`.
         ultralytics_model: The `.onnx` or `.pt` file that it runs.
@@ -93,6 +95,7 @@ class Street:
     cameras_per_worker: int | None = None
     city_package: Path | None = None
     motion_gate_s: float | None = None
+    main_clip: Path | None = None
     busy_neighbour: bool = False
     ultralytics_python: str = ""
     ultralytics_model: str = ""
@@ -209,7 +212,8 @@ def running(contestant: str, load: Load, street: Street) -> Iterator[RunningCont
         if street.busy_neighbour:
             stack.enter_context(busy_neighbour())
         sent = folder / "sent"
-        spec = StreetSpec(str(street.clip), load.cameras, str(sent))
+        main_clip = str(street.main_clip or "")
+        spec = StreetSpec(str(street.clip), load.cameras, str(sent), main_clip)
         server = stack.enter_context(StreetServer(spec))
         one = RunningContestant(contestant, load_for(contestant, load, street), server, folder)
         stack.callback(one.stop)
@@ -365,6 +369,8 @@ class RunningContestant:
             keys = ("cameras_per_worker", "motion_gate_s")
             given = {key: getattr(street, key) for key in keys}
             options = {key: str(value) for key, value in given.items() if value is not None}
+            if mains := self._server.addresses.mains:
+                options["main_sources"] = " ".join(mains)
             package = street.city_package or package
         spec = ContestantSpec(
             cameras=self._server.addresses.cameras,

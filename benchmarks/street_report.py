@@ -84,6 +84,7 @@ def street_settings(street: Street) -> dict[str, JsonValue]:
         "cameras_per_worker": street.cameras_per_worker,
         "city_version": street.city_package.name if street.city_package else None,
         "motion_gate_s": street.motion_gate_s,
+        "main_clip": street.main_clip.name if street.main_clip else None,
         "busy_neighbour": street.busy_neighbour,
         "ultralytics_model": Path(street.ultralytics_model).name,
         "ultralytics_imgsz": street.ultralytics_imgsz,

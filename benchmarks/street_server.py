@@ -20,6 +20,9 @@ from simulation.rtsp_server import Mount, RtspServerThread, ServerLimits, load_c
 _GOLDEN: Final = 0.6180339887
 """Multiples of it, modulo 1, are spread evenly, however many they are."""
 
+_MAIN: Final = "main-"
+"""Before the number of a camera, in the path of its main stream."""
+
 _STOP_S: Final = 20.0
 _ROOM: Final = 16
 """Connections beside one per camera, for contestants that connect again before they disconnect."""
@@ -33,19 +36,25 @@ class StreetSpec:
         clip: A stamped clip; every camera plays it, each with a phase of its own.
         cameras: How many.
         sent: File that notes when which frame was sent.
+        main_clip: What every camera sends beside it as its main stream; empty for nothing.
     """
 
     clip: str
     cameras: int
     sent: str
+    main_clip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StreetAddresses:
-    """Where the process serves: URLs of its cameras, and of a receiver for a city's events."""
+    """Where the process serves: URLs of its cameras, and of a receiver for a city's events.
+
+    `mains` are their main streams, empty where they have none.
+    """
 
     cameras: tuple[str, ...]
     events: str
+    mains: tuple[str, ...] = ()
 
 
 class StreetServer:
@@ -83,7 +92,8 @@ class StreetServer:
         if not line:
             raise RuntimeError(f"the RTSP server ended with status {self._process.wait()}")
         answer = json.loads(line)
-        self.addresses = StreetAddresses(tuple(answer["cameras"]), answer["events"])
+        mains = tuple(answer["mains"])
+        self.addresses = StreetAddresses(tuple(answer["cameras"]), answer["events"], mains)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,20 +111,33 @@ def serve(spec: StreetSpec) -> None:
     log = FrameLog(Path(spec.sent))
 
     def note(path: str, number: int, sent_s: float) -> None:
-        log.note(int(path), number, sent_s)
+        if path.isdecimal():
+            log.note(int(path), number, sent_s)
 
-    clip = Path(spec.clip)
-    duration_s = load_clip(clip).duration_s
-    mounts = [
-        Mount(str(number), clip, start="server", phase_s=duration_s * (number * _GOLDEN % 1.0))
-        for number in range(spec.cameras)
-    ]
-    limits = ServerLimits(connections=2 * spec.cameras + _ROOM)
-    with receiving() as events, RtspServerThread(mounts, limits=limits, on_frame=note) as server:
-        urls = tuple(server.url(mount.path) for mount in mounts)
-        sys.stdout.write(json.dumps(asdict(StreetAddresses(urls, events))) + "\n")
+    mounts = _mounts(spec, spec.clip, "")
+    mains = _mounts(spec, spec.main_clip, _MAIN) if spec.main_clip else []
+    limits = ServerLimits(connections=2 * (len(mounts) + len(mains)) + _ROOM)
+    served = (*mounts, *mains)
+    with receiving() as events, RtspServerThread(served, limits=limits, on_frame=note) as server:
+        urls, larger = (tuple(server.url(one.path) for one in some) for some in (mounts, mains))
+        sys.stdout.write(json.dumps(asdict(StreetAddresses(urls, events, larger))) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
+
+
+def _mounts(spec: StreetSpec, file: str, prefix: str) -> list[Mount]:
+    """The same clip for every camera, each with a phase of its own."""
+    clip = Path(file)
+    duration_s = load_clip(clip).duration_s
+    return [
+        Mount(
+            f"{prefix}{number}",
+            clip,
+            start="server",
+            phase_s=duration_s * (number * _GOLDEN % 1.0),
+        )
+        for number in range(spec.cameras)
+    ]
 
 
 if __name__ == "__main__":

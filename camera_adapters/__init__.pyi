@@ -4,6 +4,7 @@ from .backoff import (
 from .decoder_context import missing_decoders as missing_decoders
 from .decoding import ffmpeg_version as ffmpeg_version
 from .errors import CameraFault as CameraFault
+from .evidence_image import EvidenceImage as EvidenceImage
 from .factory import (
     FILE_SCHEME as FILE_SCHEME, SOURCES as SOURCES, kind_of as kind_of, open_source as open_source,
     scheme_of as scheme_of,
@@ -19,6 +20,9 @@ from .geometry import (
 from .gpu_decoding import gpu_streams as gpu_streams
 from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
+from .main_stream import (
+    MainStream as MainStream, MainStreamStatus as MainStreamStatus,
+)
 from .network import CameraNetwork as CameraNetwork
 from .playback import Playback as Playback, RECORDING_BEGIN as RECORDING_BEGIN
 from .packet_ring import (

@@ -15,6 +15,10 @@ import numpy.typing as npt
 PADDING_VALUE = 114
 """Grey level (0 to 255) of letterbox borders, the value YOLO-family detectors are trained with."""
 
+SAME_SHAPE = 0.03
+"""Share by which width over height of two streams of one view may differ: their sizes are rounded
+to whole blocks."""
+
 ImageFit = Literal["letterbox", "stretch"]
 """`letterbox` keeps the aspect and leaves bars, `stretch` fills the analysis image."""
 
@@ -32,6 +36,11 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
+
+    def has_shape_of(self, other: Size) -> bool:
+        """Whether width over height is the same, but for `SAME_SHAPE`."""
+        ratio = self.width * other.height / (self.height * other.width)
+        return abs(ratio - 1) <= SAME_SHAPE
 
 
 @dataclass(frozen=True, slots=True)

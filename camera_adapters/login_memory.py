@@ -90,6 +90,10 @@ class LoginMemory:
         self._clock = clock
         self._own: list[_Entry] = []
 
+    def twin(self) -> LoginMemory:
+        """Another memory of the same folder, for another thread that uses the same logins."""
+        return LoginMemory(self._folder, self._clock)
+
     def blocked_s(self, key: LoginKey) -> float:
         """Seconds until a login may be tried again after too many refusals, 0 where it may."""
         with self._entries(key) as entries:

@@ -218,6 +218,28 @@ class PacketRing:
             self._advance(at_s)
             self._bound()
 
+    def leading_to(self, at_s: float) -> CutPackets | None:
+        """The packet that came nearest to a time, behind all that a decoder needs for it.
+
+        Args:
+            at_s: Monotonic seconds.
+
+        Returns:
+            Packets from a key frame on; None where nothing is kept.
+        """
+        with self._lock:
+            dated = (
+                (abs(_at_s(one) - at_s), group, place)
+                for group in self._groups
+                for place, one in enumerate(group.packets)
+                if one.at_s is not None
+            )
+            nearest = min(dated, key=lambda one: one[0], default=None)
+            if nearest is None:
+                return None
+            _, group, place = nearest
+            return CutPackets(self._runs[group.run].format, tuple(group.packets[: place + 1]))
+
     def reserve(self, begin_s: float, opened_s: float, end_s: float) -> Reservation:
         """Asks for the packets of a time; they are cut as soon as they are there."""
         wanted = Reservation(begin_s, opened_s, end_s)

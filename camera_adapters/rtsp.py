@@ -97,9 +97,27 @@ class RtspSource:
             # Whoever reads hears regularly from here, also while nothing comes.
             yield nothing
 
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of how the video is encoded."""
+        return DECODERS[self._track.codec]
+
+    def received(self) -> Iterator[list[CodedImage]]:
+        """Coded images as they come, of which none is decoded; empty lists while nothing comes.
+
+        Raises:
+            StreamLostFault: The stream ended, broke or fell silent.
+        """
+        while True:
+            coded = self._read()
+            for one in coded:
+                if self._packets is not None:
+                    _keep(self._packets, one)
+            yield coded
+
     def keep_packets(self, ring: PacketRing) -> None:
         """See `VideoSource.keep_packets`."""
-        ring.begin(PacketFormat(DECODERS[self._track.codec], self._track.parameter_sets))
+        ring.begin(PacketFormat(self.codec, self._track.parameter_sets))
         self._packets = ring
 
     def close(self) -> None:

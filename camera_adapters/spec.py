@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from camera_adapters.login_memory import LoginMemory
@@ -45,7 +45,8 @@ class CameraSpec:
 
     Attributes:
         id: Unique, stable, of letters, digits, `-`, `_` and `.`; the only camera label in metrics.
-        source: URL without credentials (`rtsp://host/path`, `file:///clip.mp4?realtime=1`).
+        source: URL without credentials (`rtsp://host/path`, `file:///clip.mp4?realtime=1`) of what
+            is decoded and inferred.
         name: What people call it.
         credentials: Kept apart from the URL so that no log line can carry them.
         rates: Wanted analysed frames per second, by task name.
@@ -60,6 +61,8 @@ class CameraSpec:
         verify_tls: Whether an `rtsps` camera needs a certificate that this machine trusts.
         logins: What is remembered of its login over attempts.
         clip: How much of its video a clip of an incident shows; None for no clips.
+        main_source: URL of the main stream, where `source` is a smaller one of the same view:
+            keyframes and clips are of it. Empty where the camera has one stream.
     """
 
     id: str
@@ -78,12 +81,36 @@ class CameraSpec:
     verify_tls: bool = True
     logins: LoginMemory = field(default_factory=LoginMemory, compare=False, repr=False)
     clip: ClipWindow | None = None
+    main_source: str = ""
 
     def __post_init__(self) -> None:
-        if "@" in self.source.split("://", 1)[-1].split("/", 1)[0]:
+        if any("@" in _authority_of(one) for one in (self.source, self.main_source)):
             raise ValueError(f"camera {self.id}: the source URL must not carry credentials")
+
+    @property
+    def main(self) -> CameraSpec | None:
+        """The same camera with its main stream alone, for another thread; None without one.
+
+        No task wants a rate of it, and no GPU decodes it: images of it are single ones.
+        """
+        if not self.main_source:
+            return None
+        return replace(
+            self,
+            source=self.main_source,
+            main_source="",
+            logins=self.logins.twin(),
+            rates={},
+            most_fps=0.0,
+            decoder="cpu",
+        )
 
     @property
     def fps(self) -> float:
         """The highest wanted rate of all tasks, in frames per second."""
         return max(self.rates.values(), default=0.0)
+
+
+def _authority_of(source: str) -> str:
+    """What stands between the scheme and the path of a URL: a host, perhaps with a login."""
+    return source.split("://", 1)[-1].split("/", 1)[0]

@@ -16,7 +16,8 @@ from cityeye.config.schema import CameraSection
 from cityeye.errors import CommandError
 
 LOGIN: Final = ("username", "password", "password_file")
-SHOWN: Final = ("name", "source", "username", "transport", "verify_tls")
+ADDRESSES: Final = ("source", "inference_source")
+SHOWN: Final = ("name", *ADDRESSES, "username", "transport", "verify_tls")
 DEFAULTS: Final = {key: CameraSection.model_fields[key].default for key in SHOWN}
 VARIABLE: Final = "${"
 
@@ -24,20 +25,18 @@ VARIABLE: Final = "${"
 def connection_of(text: YamlText, camera: str) -> dict[str, Any]:
     """What stands in the configuration, with the defaults of what does not.
 
-    `source` is empty where the path of the address holds a password; `has_password` says whether
-    there is one anywhere.
+    An address is empty where its path holds a password; `has_password` says whether there is one
+    anywhere.
 
     Raises:
         CommandError: There is no such camera.
     """
     written = lifted_login(camera_in(text, camera))
     shown = {key: written.get(key, DEFAULTS[key]) for key in SHOWN}
-    hidden = holds_password(str(written["source"]))
-    shown |= {
-        "username": written.get("username") or "",
-        "source": "" if hidden else shown["source"],
-    }
-    return {**shown, "has_password": hidden or any(map(written.get, LOGIN[1:]))}
+    hidden = [key for key in ADDRESSES if holds_password(str(written.get(key, "")))]
+    shown |= {key: "" if key in hidden else shown[key] or "" for key in ADDRESSES}
+    shown["username"] = written.get("username") or ""
+    return {**shown, "has_password": bool(hidden) or any(map(written.get, LOGIN[1:]))}
 
 
 def tried_connection(
@@ -56,15 +55,16 @@ def tried_connection(
     given = lifted_login({key: one for key, one in given.items() if one is not None})
     written = lifted_login(camera_in(text, section.id))
     _check_host(section.id, written, given)
-    known = {key: getattr(section, key) for key in ("source", "transport", "verify_tls")}
-    same = given.get("source") in (None, "", written["source"])
+    known = {key: getattr(section, key) for key in (*ADDRESSES, "transport", "verify_tls")}
     tried = {
         **known,
         **{key: one for key, one in given.items() if key in known},
     }
-    if same:
-        # As it stands in the file it may hold variables.
-        tried["source"] = section.source
+    for key in ADDRESSES:
+        if given.get(key) in (None, written.get(key)) or _is_kept(key, written, given):
+            # As it stands in the file it may hold variables.
+            tried[key] = known[key]
+    tried = {key: one for key, one in tried.items() if one not in (None, "")}
     username = section.username if given.get("username") is None else given["username"]
     if not username:
         return tried
@@ -89,9 +89,6 @@ class ConnectionChange:
         self._camera = camera
         # An address may be given with a login in it, as elsewhere.
         self._given = lifted_login({key: one for key, one in given.items() if one is not None})
-        if not self._given.get("source", "kept"):
-            # It is shown as empty where it holds a password.
-            del self._given["source"]
         self._files = files
 
     def __call__(self, text: YamlText) -> None:
@@ -107,7 +104,9 @@ class ConnectionChange:
         changed = {
             key: without_variables(one)
             for key, one in self._given.items()
-            if key in SHOWN and one != before.get(key, DEFAULTS[key])
+            if key in SHOWN
+            and one != before.get(key, DEFAULTS[key])
+            and not _is_kept(key, before, self._given)
         }
         after = {**before, **changed}
         if password := self._given.get("password"):
@@ -116,7 +115,7 @@ class ConnectionChange:
         elif "password" in before and "password" not in raw and VARIABLE not in before["password"]:
             # It stood in the address, which is written anew without it.
             after["password_file"] = self._files.keep(self._camera, after.pop("password"))
-        for key in ("name", "username"):
+        for key in ("name", "username", "inference_source"):
             if not after.get(key):
                 after.pop(key, None)
         if self._given.get("username") == "" and not self._given.get("password"):
@@ -130,15 +129,24 @@ class ConnectionChange:
 
 def _check_host(camera: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Refuses an address of another host for which a password would be kept."""
-    source = given.get("source")
-    if not source or given.get("password") or given.get("username") == "":
+    if given.get("password") or given.get("username") == "":
         return
-    has_password = any(map(before.get, LOGIN[1:]))
-    if has_password and _host(source) != _host(str(before["source"])):
+    has_password, known = any(map(before.get, LOGIN[1:])), _host(str(before["source"]))
+    if has_password and any(_host(one) != known for one in map(given.get, ADDRESSES) if one):
         raise CommandError(
             f"camera {camera}: its password was given for another address; give it again together "
             "with this one"
         )
+
+
+def _is_kept(key: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether an empty address means that it stays.
+
+    A camera cannot be without `source`; and what holds a password is shown as empty.
+    """
+    if key not in ADDRESSES or given.get(key) != "":
+        return False
+    return key == "source" or holds_password(str(before.get(key, "")))
 
 
 def _host(source: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from camera_adapters.onvif import (
     by_source,
     examine_device,
     find_devices,
+    main_profile,
     proposed_profile,
 )
 from cityeye.config import holds_password, without_variables
@@ -68,6 +69,7 @@ class DiscoveredCamera:
         number: Which camera of its address, from 1; 0 where there is one only.
         profiles: All streams of it.
         proposed: The stream for inference.
+        main: The larger stream for evidence; None where that is the same, or none shows the same.
         enough: Whether that stream has the pixels and frames that are needed.
     """
 
@@ -75,6 +77,7 @@ class DiscoveredCamera:
     number: int
     profiles: tuple[VideoProfile, ...]
     proposed: VideoProfile
+    main: VideoProfile | None
     enough: bool
 
     @property
@@ -136,7 +139,8 @@ def configuration_lines(found: Discovery, search: Search) -> Iterator[str]:
         facts = (device.maker, device.model, f"firmware {device.firmware or 'unknown'}")
         yield f"# {device.address}: {' '.join(filter(None, facts))}, serial {device.serial or '?'}"
         for profile in camera.profiles:
-            mark = " (proposed)" if profile is camera.proposed else ""
+            mark = _mark(camera, profile)
+            mark = f" ({mark})" if mark else ""
             yield f"#   {profile.name}: {profile}{mark}"
         yield from _section(camera, search)
 
@@ -151,7 +155,11 @@ def as_document(found: Discovery, search: Search) -> dict[str, Any]:
                     key: value for key, value in asdict(one.device).items() if key != "profiles"
                 },
                 "profiles": [
-                    {**asdict(profile), "proposed": profile is one.proposed}
+                    {
+                        **asdict(profile),
+                        "proposed": profile is one.proposed,
+                        "main": profile is one.main,
+                    }
                     for profile in one.profiles
                 ],
                 "enough": one.enough,
@@ -161,6 +169,19 @@ def as_document(found: Discovery, search: Search) -> dict[str, Any]:
         "problems": found.problems,
         "notices": found.notices,
     }
+
+
+def _mark(camera: DiscoveredCamera, profile: VideoProfile) -> str:
+    """What a stream is proposed for."""
+    if profile is camera.main:
+        return "proposed for evidence"
+    if profile is camera.proposed:
+        return "proposed for inference" if camera.main else "proposed"
+    return ""
+
+
+def _largest(profiles: Sequence[VideoProfile]) -> VideoProfile:
+    return max(profiles, key=lambda one: one.pixels)
 
 
 def _each_once(devices: Sequence[FoundDevice]) -> list[FoundDevice]:
@@ -202,7 +223,13 @@ def _add(device: OnvifDevice, needs: StreamNeeds, found: Discovery) -> None:
                 f"{where}: no stream has {needs.width}x{needs.height} at {needs.fps:g}/s; the "
                 f"largest is proposed, {proposed}: change the profiles at the device"
             )
-        found.cameras.append(DiscoveredCamera(device, 0, tuple(shown), proposed, enough))
+        main = main_profile(shown, proposed)
+        if main is None and (larger := _largest(shown)).pixels > proposed.pixels:
+            found.notices.append(
+                f"{where}: {larger} cannot be the main stream beside {proposed}: that needs H.264 "
+                "or H.265, the same ratio of width to height, and the same host and port"
+            )
+        found.cameras.append(DiscoveredCamera(device, 0, tuple(shown), proposed, main, enough))
     found.notices += _notices(device)
 
 
@@ -236,8 +263,10 @@ def _keys(camera: DiscoveredCamera, search: Search) -> dict[str, Any]:
     section: dict[str, Any] = {
         "id": camera.id,
         "name": without_variables(camera.name),
-        "source": without_variables(camera.proposed.address),
+        "source": without_variables((camera.main or camera.proposed).address),
     }
+    if camera.main is not None:
+        section["inference_source"] = without_variables(camera.proposed.address)
     if search.credentials is not None:
         section["username"] = without_variables(search.credentials.username)
         key, value = search.password

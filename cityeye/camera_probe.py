@@ -11,7 +11,7 @@ import pickle
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import cv2
@@ -24,9 +24,11 @@ from camera_adapters import (
     ClipWindow,
     Image,
     PacketRing,
+    Size,
     StreamSignal,
     open_source,
 )
+from cityeye.main_stream_trial import try_main_stream
 
 WATCH_S: Final = 2.0
 MARGIN_S: Final = 6.0
@@ -60,6 +62,8 @@ class ProbeReport:
         height: Pixels.
         fps: Images per second over some seconds; 0 where too few came.
         first_s: Seconds until the first image.
+        main_width: Pixels of the main stream, where another is inferred; else 0.
+        main_height: Pixels.
         jpeg: An image as base64, empty where none was wanted or came.
     """
 
@@ -70,6 +74,8 @@ class ProbeReport:
     height: int = 0
     fps: float = 0.0
     first_s: float = 0.0
+    main_width: int = 0
+    main_height: int = 0
     jpeg: str = field(default="", repr=False)
 
 
@@ -77,8 +83,12 @@ _REPORT: Final = TypeAdapter(ProbeReport)
 
 
 def probe_camera(camera: CameraSpec, *, with_image: bool) -> ProbeReport:
-    """Opens a camera in a process that is ended after some seconds, whatever it does."""
-    limit_s = camera.open_timeout_s + camera.read_timeout_s + WATCH_S + MARGIN_S
+    """Opens a camera in a process that is ended after some seconds, whatever it does.
+
+    Of one with two streams, first the smaller one and then the main one.
+    """
+    streams = 2 if camera.main_source else 1
+    limit_s = streams * _stream_limit_s(camera) + WATCH_S + MARGIN_S
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "cityeye.camera_probe"],
@@ -131,9 +141,24 @@ def _watched(order: ProbeOrder) -> ProbeReport:
     span_s = times[-1] - times[0]
     fps = round((len(times) - 1) / span_s, 1) if len(times) > FEW_IMAGES and span_s > 0 else 0.0
     what = f"{ring.codec or 'video'}, {size}, first image after {first_s:.1f} s"
-    return ProbeReport(
-        True, what, ring.codec, size.width, size.height, fps, first_s, _encoded(order, image)
-    )
+    facts = (ring.codec, size.width, size.height, fps, first_s)
+    return _with_main_stream(ProbeReport(True, what, *facts, jpeg=_encoded(order, image)), order)
+
+
+def _with_main_stream(report: ProbeReport, order: ProbeOrder) -> ProbeReport:
+    """What came of a smaller stream, with what comes of the main one where there is one."""
+    main = order.camera.main
+    if main is None:
+        return report
+    seen = try_main_stream(main, Size(report.width, report.height), _stream_limit_s(main))
+    report = replace(report, good=seen.good, sentence=f"{report.sentence}; {seen.sentence}")
+    if seen.image is None:
+        return report
+    return replace(report, main_width=seen.image.width, main_height=seen.image.height)
+
+
+def _stream_limit_s(camera: CameraSpec) -> float:
+    return camera.open_timeout_s + camera.read_timeout_s
 
 
 def _encoded(order: ProbeOrder, image: Image) -> str:

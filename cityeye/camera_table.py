@@ -29,6 +29,14 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("camera", "编号", "摄像头编号", "设备编号"),
     "name": ("名称", "摄像头名称", "点位名称"),
     "source": ("address", "url", "rtsp", "地址", "视频地址", "取流地址"),
+    "inference_source": (
+        "inference source",
+        "sub stream",
+        "sub-stream",
+        "子码流",
+        "子码流地址",
+        "推理地址",
+    ),
     "username": ("user", "login", "用户名", "账号"),
     "password": ("密码",),
     "lon": ("longitude", "经度"),
@@ -42,6 +50,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Columns with other names of theirs."""
 
+ADDRESSES: Final = ("source", "inference_source")
 NEEDED: Final = ("id", "source", "tasks")
 LISTED: Final = re.compile("[,;\uff0c\uff1b\u3001\\s]+")
 NUMBERS: Final = frozenset({"lon", "lat", "fps"})
@@ -163,13 +172,13 @@ def _row(number: int, cells: Mapping[str, str]) -> TableRow:
             numbers[name] = float(said[name].replace(",", "."))
         except ValueError:
             faults.append(f"{name} is no number")
-    texts = ("id", "name", "source", "username", "password", "transport", "priority")
+    texts = (*ADDRESSES, "id", "name", "username", "password", "transport", "priority")
     camera: dict[str, Any] = {name: said[name] for name in texts if name in said}
     try:
-        camera = lifted_login(camera) if "source" in camera else camera
+        camera = lifted_login(camera)
     except CommandError as error:
         faults.append(str(error))
-        camera.pop("source")
+        camera = {name: one for name, one in camera.items() if name not in ADDRESSES}
     place: dict[str, Any] = {name: numbers[name] for name in ("lon", "lat") if name in numbers}
     if "division" in said:
         place["division"] = said["division"]

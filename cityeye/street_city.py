@@ -34,10 +34,16 @@ def document_of(spec: ContestantSpec) -> dict[str, Any]:
     package = ModelPackage.load(Path(spec.package))
     task = next(iter(package.manifest.tasks))
     tasks = {task: {"model": f"{package.name}/{package.version}", "fps": spec.fps}}
+    addresses: list[dict[str, str]] = [{"source": url} for url in spec.cameras]
+    if "main_sources" in spec.options:
+        mains = spec.options["main_sources"].split()
+        addresses = [
+            {"source": main, "inference_source": url}
+            for main, url in zip(mains, spec.cameras, strict=True)
+        ]
     document: dict[str, Any] = {
         "cameras": [
-            {"id": camera_id(number), "source": url, "tasks": tasks}
-            for number, url in enumerate(spec.cameras)
+            {"id": camera_id(number), **own, "tasks": tasks} for number, own in enumerate(addresses)
         ],
         "models": {"path": str(package.directory.resolve().parents[1])},
         "keyframes": {"folder": "keyframes"},

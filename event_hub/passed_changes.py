@@ -30,6 +30,7 @@ class TriedAddress(_Tried):
     """A camera as a configuration has it, as far as it matters for opening it."""
 
     source: str = Field(max_length=2000)
+    inference_source: str | None = Field(default=None, max_length=2000)
     transport: Literal["tcp", "udp"] = "tcp"
     verify_tls: bool = True
 
@@ -38,6 +39,7 @@ class TriedLogin(_Tried):
     """Another address or login of a camera to try; what is left out is as the camera has it."""
 
     source: str | None = Field(default=None, max_length=2000)
+    inference_source: str | None = Field(default=None, max_length=2000)
     transport: Literal["tcp", "udp"] | None = None
     verify_tls: bool | None = None
 

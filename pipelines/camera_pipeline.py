@@ -9,14 +9,14 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from camera_adapters import Frame, FullImage
+from camera_adapters import Frame, FullImage, MainStream
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
 from pipelines.certainty import COVERING, certainty_of
 from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails
-from pipelines.incident import EndReason
+from pipelines.incident import EndReason, Phase
 from pipelines.incident_groups import IncidentGroups
 from pipelines.live_view import LivePlaces, LiveView
 from pipelines.masking import MaskMemory
@@ -46,6 +46,7 @@ class CameraPipeline:
         statistics: Its counters.
         ledger: What it could see, by task.
         live: Its newest frame, for whoever watches.
+        main: The stream that keyframes are of; None where they are of the analysed frames.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class CameraPipeline:
         self._fault_since_s: float | None = None
         gaps_s = {task.task: longest_gap_s(task.least_fps, task.rules) for task in plan.tasks}
         settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
+        self.main: MainStream | None = None
         self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
         rates = {task.task: task.fps for task in plan.tasks}
@@ -220,7 +222,7 @@ class CameraPipeline:
         if self._masks is not None:
             self._masks.note(frame, found, tracks)
         if frame.arrived_mono_s < self.live.wanted_until_s:
-            self.live.note(frame, self._image(frame), tracks)
+            self.live.note(frame, self._masked(frame.full), tracks)
         return tracks
 
     def _recall(self, at: Moment) -> None:
@@ -295,11 +297,14 @@ class CameraPipeline:
         self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]]
     ) -> EvidenceFrame:
         seen = tuple(track for own in tracks.values() for track in own)
-        return EvidenceFrame(self._image(frame), seen, self._trails.of(seen), self._places)
+        at_s, full = frame.captured_mono_s, frame.full
+        of_main = None if self.main is None else self.main.image(at_s, full)
+        image = self._masked(of_main or full, is_other=of_main is not None)
+        return EvidenceFrame(image, seen, self._trails.of(seen), self._places, of_main)
 
-    def _image(self, frame: Frame) -> FullImage:
-        """The full image, and where it is to be masked if it is."""
-        return frame.full if self._masks is None else self._masks.image(frame.full)
+    def _masked(self, full: FullImage, *, is_other: bool = False) -> FullImage:
+        """A full image, and where it is to be masked if it is; see `MaskMemory.image`."""
+        return full if self._masks is None else self._masks.image(full, is_other=is_other)
 
     def _publish(
         self, task: str, rule: Rule, result: RuleResult, frame: EvidenceFrame | None
@@ -313,6 +318,10 @@ class CameraPipeline:
         for transition in map(self._groups.follow, result.transitions):
             # The image of an opening is that of the first peak; any later one has been kept.
             peak = self._peaks.take(transition.incident.id)
+            for image in (peak, frame if transition.phase is not Phase.UPDATED else None):
+                if image is not None:
+                    # Here, as the recorder lets all cameras of the worker wait for one another.
+                    image.prepare()
             # What goes on since before a restart of the worker is no further incident.
             published = self._recorder.publish(transition, camera, model, source, frame, peak)
             self.statistics.transition(published)

@@ -37,6 +37,10 @@ TraceParent = Annotated[
 What is none is read as none: it says nothing against the event."""
 
 
+Stream = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""`main`, or `inference` for the smaller stream of a camera with two. An open list."""
+
+
 class CleanImageData(Contract):
     """A keyframe as it was taken. It has no address: who wants to see it says why."""
 
@@ -90,6 +94,8 @@ class KeyframeData(Contract):
         key: Object key in the keyframe store.
         url: Where the hub or the control API gives it to who has a token; None where neither does.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
+        stream: Which stream of the camera it is of; None where the camera has one.
+        stream_reason: Why it is not of the main stream; empty where it is.
     """
 
     role: Role
@@ -105,6 +111,8 @@ class KeyframeData(Contract):
     state: Literal["stored", "pending"] = "stored"
     url: str | None = None
     clean: CleanImageData | None = None
+    stream: Stream | None = None
+    stream_reason: str = ""
 
     @property
     def name(self) -> str:

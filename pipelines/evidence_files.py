@@ -96,7 +96,10 @@ class EvidenceFiles:
             return None
         self.keyframes += 1
         overlay = wanted.frame.overlay(incident.zone, {one.track for one in subjects})
-        kept = kept.model_copy(update={"overlay": overlay})
+        update: dict[str, object] = {"overlay": overlay}
+        if of_main := wanted.frame.of_main:
+            update |= {"stream": of_main.stream, "stream_reason": of_main.reason}
+        kept = kept.model_copy(update=update)
         return self._keep_clean(kept, encoded.clean, incident.camera)
 
     def keep_clip(self, clip: ClipFile, incident: Incident, begins_at: datetime) -> ClipData:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from camera_adapters import FullImage
+from camera_adapters import EvidenceImage, FullImage
 from models.detections import Box
 from pipelines.event_evidence import OverlayData, OverlayTrackData
 from pipelines.rules.zone import ImagePoint, Zone
@@ -46,12 +46,20 @@ class EvidenceFrame:
         tracks: All objects that are seen in it.
         trails: Where the foot of each was lately, by the id of its track, oldest first.
         places: The zones and lines of the camera.
+        of_main: What `image` shows, where the camera has a main stream beside the one that is
+            inferred.
     """
 
     image: FullImage
     tracks: tuple[Track, ...] = ()
     trails: Mapping[int, tuple[ImagePoint, ...]] = field(default_factory=dict)
     places: Places = field(default_factory=dict)
+    of_main: EvidenceImage | None = None
+
+    def prepare(self) -> None:
+        """Decodes the image now, where that is still to be done."""
+        if self.of_main is not None:
+            self.of_main.prepare()
 
     def overlay(self, zone: str, subjects: Collection[int]) -> OverlayData:
         """What is to be drawn over the image for an incident.

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,10 @@ from camera_adapters import (
     CameraState,
     Frame,
     Mailbox,
+    MainStream,
+    MainStreamStatus,
     ReaderCounters,
+    Size,
     StateChange,
 )
 from models.detections import Detections
@@ -70,6 +73,7 @@ class CameraSnapshot:
         serving: Every `name/version` that a frame of it may still be sent to or waits for.
         signals: What its images say beside boxes.
         coverage: What its tasks together could see, as far as that is settled.
+        main: Its main stream, where a smaller one is inferred; None where it has one stream.
     """
 
     id: str
@@ -83,6 +87,7 @@ class CameraSnapshot:
     serving: frozenset[str]
     signals: Signals = NO_SIGNALS
     coverage: Coverage = NO_COVERAGE
+    main: MainStreamStatus | None = None
 
 
 class GroupCamera:
@@ -120,10 +125,15 @@ class GroupCamera:
         self.mailbox = Mailbox(on_arrival=partial(on_arrival, plan.camera.id))
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
         memory = PlaceMemory(places, plan.camera.id) if places is not None else None
-        self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
+        main = plan.camera.main
+        # Clips are of the main stream, so packets of another are not kept.
+        read = plan.camera if main is None else replace(plan.camera, clip=None)
+        self._reader = CameraReader(read, self.mailbox, on_state=self._note_state)
+        self._main = MainStream(main, self._inferred_size) if main is not None else None
+        packets = self._reader.packets if self._main is None else self._main.packets
         self._clips: ClipRecorder | None = None
-        if self._reader.packets is not None and plan.camera.clip is not None:
-            self._clips = ClipRecorder(plan.camera.clip, self._reader.packets, recorder)
+        if packets is not None and plan.camera.clip is not None:
+            self._clips = ClipRecorder(plan.camera.clip, packets, recorder)
         self.pipeline = CameraPipeline(
             plan,
             self.routes,
@@ -134,6 +144,7 @@ class GroupCamera:
             memory,
             partial(recorder.ended_before, plan.camera.id),
         )
+        self.pipeline.main = self._main
         self._gate = gate_of(plan)
         self._rates = AdaptiveRates(plan) if plan.is_adaptive else None
         self._remembered_s = time.monotonic()
@@ -147,11 +158,17 @@ class GroupCamera:
     def start(self) -> None:
         """Starts reading."""
         self._reader.start()
+        if self._main is not None:
+            self._main.start()
 
     def stop(self) -> None:
         """Stops reading."""
+        if self._main is not None:
+            self._main.stop(0.0)  # It is waited for below, beside the reader.
         if not self._reader.stop(READER_STOP_S):
             log.warning("reader_did_not_stop", extra={"camera": self._spec.id})
+        if self._main is not None and not self._main.stop(READER_STOP_S):
+            log.warning("main_stream_did_not_stop", extra={"camera": self._spec.id})
 
     def report_stopped(self, reason: str) -> None:
         """Publishes that the camera is not watched any more; nothing about its state follows."""
@@ -264,6 +281,7 @@ class GroupCamera:
             reason=self._reader.reason,
             ended=self._reader.ended,
             reader=self._reader.counters,
+            main=None if self._main is None else self._main.status,
             statistics=statistics,
             routes=self.routes.processed,
             serving=serving,
@@ -308,6 +326,9 @@ class GroupCamera:
             outage = CONNECTING
         fails = [task for task, one in self.routes.newest.items() if one.model.key in failing]
         return CameraCondition(outage, reason == FROZEN_IMAGE, fails)
+
+    def _inferred_size(self) -> Size | None:
+        return self._reader.counters.image
 
     def _note_view(self, fault: ViewFault | None) -> None:
         self._reader.note_view(fault or "", VIEW_REASONS[fault] if fault else "")

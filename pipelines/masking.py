@@ -29,6 +29,10 @@ MARGIN: Final = 0.1
 LOST_MARGIN: Final = 0.3
 """The same for what was lost, which has gone on moving."""
 
+OTHER_STREAM_S: Final = 0.3
+"""By how much an image of the main stream may be earlier or later than the frame that was inferred:
+what is followed moves on by so much of its own motion, either way."""
+
 LEAST_MARGIN_PX: Final = 2.0
 HOLD_S: Final = 2.0
 """How long what was lost counts where it was seen last, seconds."""
@@ -138,6 +142,32 @@ def regions_of(label: str, box: Box, aspect: float, margin: float = MARGIN) -> t
     return (Box(left, top, right, bottom),) if name in WHOLE else ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is followed, where it was seen last.
+
+    Attributes:
+        seen_s: When, monotonic seconds.
+        label: Its class name.
+        box: Its box, in normalised image coordinates.
+        drift: How far its middle moves in a second, in widths and heights of the image.
+    """
+
+    seen_s: float
+    label: str
+    box: Box
+    drift: tuple[float, float] = (0.0, 0.0)
+
+    def moved(self, now_s: float, label: str, box: Box) -> _Seen:
+        """The same, seen again."""
+        passed_s = now_s - self.seen_s
+        if passed_s <= 0:
+            return _Seen(now_s, label, box, self.drift)
+        right = (box.x1 + box.x2 - self.box.x1 - self.box.x2) / 2
+        down = (box.y1 + box.y2 - self.box.y1 - self.box.y2) / 2
+        return _Seen(now_s, label, box, (right / passed_s, down / passed_s))
+
+
 class MaskMemory:
     """Where the heads and plates of one camera are and were a moment ago. Not thread-safe."""
 
@@ -145,7 +175,7 @@ class MaskMemory:
         """Starts with nothing; `rates` are frames per second by task."""
         slowest = min((rate for rate in rates.values() if rate > 0), default=1.0)
         self._hold_s = max(HOLD_S, HOLD_INTERVALS / slowest)
-        self._seen: dict[tuple[str, int], tuple[float, str, Box]] = {}
+        self._seen: dict[tuple[str, int], _Seen] = {}
         self._found: list[tuple[ModelRef, Letterbox, Detections]] = []
         self._now_s = 0.0
         self._aspect = 1.0
@@ -162,25 +192,41 @@ class MaskMemory:
         self._aspect = size.width / size.height
         for model, own in tracks.items():
             for track in own:
-                self._seen[model.key, track.id] = (now_s, track.label, track.box)
+                seen = (now_s, track.label, track.box)
+                known = self._seen.get((model.key, track.id))
+                self._seen[model.key, track.id] = known.moved(*seen) if known else _Seen(*seen)
         gone_s = now_s - self._hold_s
-        if any(seen_s < gone_s for seen_s, _, _ in self._seen.values()):
-            self._seen = {key: one for key, one in self._seen.items() if one[0] >= gone_s}
+        if any(one.seen_s < gone_s for one in self._seen.values()):
+            self._seen = {key: one for key, one in self._seen.items() if one.seen_s >= gone_s}
         # Looked at only where a keyframe is taken of this frame, which itself is not held for it.
         self._found = [
             (model, frame.views[model.view].letterbox, one) for model, one in found.items()
         ]
 
-    def image(self, full: FullImage) -> SensitiveImage:
-        """The image of the newest frame with all regions."""
+    def image(self, full: FullImage, *, is_other: bool = False) -> SensitiveImage:
+        """The image of the newest frame with all regions.
+
+        Args:
+            full: The image.
+            is_other: Whether it is of another stream of the camera, perhaps `OTHER_STREAM_S` apart
+                from the frame: regions are larger then, the more so where they move.
+        """
         regions: list[Box] = []
-        for seen_s, label, box in self._seen.values():
-            margin = MARGIN if seen_s == self._now_s else LOST_MARGIN
-            regions += regions_of(label, box, self._aspect, margin)
+        exact = LOST_MARGIN if is_other else MARGIN
+        for one in self._seen.values():
+            margin = exact if one.seen_s == self._now_s else LOST_MARGIN
+            own = regions_of(one.label, one.box, self._aspect, margin)
+            regions += (_swept(region, one.drift) for region in own) if is_other else own
         for found in self._found:
             for label, box in _boxes(*found):
-                regions += regions_of(label, box, self._aspect)
+                regions += regions_of(label, box, self._aspect, exact)
         return SensitiveImage(full, tuple(regions))
+
+
+def _swept(region: Box, drift: tuple[float, float]) -> Box:
+    """A region with where it may be `OTHER_STREAM_S` before and after."""
+    right, down = (OTHER_STREAM_S * abs(one) for one in drift)
+    return Box(region.x1 - right, region.y1 - down, region.x2 + right, region.y2 + down)
 
 
 def _boxes(

@@ -19,7 +19,7 @@ from serving.rollout.rollout import Rollout
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState
 from serving.worker_upkeep import DiskSpace
-from tests.serving.workers import worker_state
+from tests.serving.workers import main_stream, worker_state
 
 MODEL: Final = ModelRef("traffic", "1", Size(640, 384), ("car",), 0.4)
 WAITS: Final = SinkState(
@@ -64,7 +64,9 @@ def full_worker(*cameras: str) -> WorkerState:
     state = worker_state(*cameras, sinks=(WAITS,))
     assert state.snapshot is not None
     group = state.snapshot.group
-    routed = tuple(replace(one, routes={"traffic": Route(MODEL)}) for one in group.cameras)
+    routed = tuple(
+        replace(one, routes={"traffic": Route(MODEL)}, main=main_stream()) for one in group.cameras
+    )
     snapshot = replace(
         state.snapshot,
         group=replace(group, cameras=routed),

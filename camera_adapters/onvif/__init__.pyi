@@ -6,5 +6,5 @@ from .discovery import (
 from .errors import OnvifFault as OnvifFault
 from .video_profile import (
     StreamNeeds as StreamNeeds, VideoProfile as VideoProfile, by_source as by_source,
-    proposed_profile as proposed_profile,
+    main_profile as main_profile, proposed_profile as proposed_profile,
 )

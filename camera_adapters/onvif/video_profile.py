@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
+
+from camera_adapters.geometry import Size
+
+KEPT: Final = ("H264", "H265")
+"""Encodings that a main stream may have, see `MainStream`."""
 
 READABLE: Final = ("H264", "H265", "JPEG")
 """Encodings that the RTSP adapter reads; of two of one size the first costs least to decode."""
@@ -38,6 +44,11 @@ class VideoProfile:
     def pixels(self) -> int:
         """Pixels of one image."""
         return self.width * self.height
+
+    @property
+    def shape(self) -> Size:
+        """Width and height; 1x1 where the device does not say them."""
+        return Size(max(1, self.width), max(1, self.height))
 
     def __str__(self) -> str:
         rate = f"{self.fps:g}/s" if self.fps else "rate unknown"
@@ -84,6 +95,23 @@ def proposed_profile(
     if enough:
         return min(enough, key=_cost), True
     return (max(readable, key=lambda one: one.pixels) if readable else None), False
+
+
+def main_profile(profiles: Iterable[VideoProfile], inferred: VideoProfile) -> VideoProfile | None:
+    """The largest profile that can be the main stream beside one that is inferred.
+
+    It shows the same view, comes from the same host and port, as it is given the same login, and is
+    encoded so that it can be kept. None where there is none with more pixels.
+    """
+    able = [
+        one
+        for one in profiles
+        if one.encoding in KEPT
+        and one.pixels > inferred.pixels
+        and one.shape.has_shape_of(inferred.shape)
+        and urlsplit(one.address).netloc == urlsplit(inferred.address).netloc
+    ]
+    return max(able, key=lambda one: (one.pixels, -KEPT.index(one.encoding)), default=None)
 
 
 def _cost(profile: VideoProfile) -> tuple[int, int, float]:

@@ -89,6 +89,16 @@ StillOption = Annotated[
         max=60,
     ),
 ]
+MainClipOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--main-clip",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="H.264 video that the city's cameras send as their main stream; --clip is inferred.",
+    ),
+]
 KeyFrameOption = Annotated[
     float, typer.Option("--key-frames", help="Seconds between key frames.", min=0.2, max=10)
 ]
@@ -118,6 +128,7 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
     busy_neighbour: NeighbourOption = False,
     city_precision: CityPrecisionOption = None,
     motion_gate: GateOption = None,
+    main_clip: MainClipOption = None,
     still: StillOption = 0.0,
     key_frames: KeyFrameOption = 1.6,
     ultralytics_python: PythonOption = "",
@@ -138,7 +149,7 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
         (ultralytics_python, ultralytics_model, ultralytics_imgsz),
         ClipShow(key_frame_s=key_frames, still_s=still),
     )  # fmt: skip
-    street = replace(street, motion_gate_s=motion_gate)
+    street = replace(_with_main(street, main_clip), motion_gate_s=motion_gate)
     if city_precision is not None:
         folder = street.package.with_name(in_precision(street.package.name, city_precision))
         street = replace(street, city_package=package_of("", folder).directory)
@@ -206,6 +217,7 @@ def scale(  # noqa: PLR0913, PLR0917 - options, which people name
     fps: FpsOption = 5.0,
     peers: PeersOption = "",
     cameras: Annotated[int, typer.Option(help="The most cameras.", min=1, max=1000)] = 16,
+    main_clip: MainClipOption = None,
     soak: Annotated[
         float | None,
         typer.Option(
@@ -236,6 +248,7 @@ def scale(  # noqa: PLR0913, PLR0917 - options, which people name
         model, package, clip, say, settle, cameras_per_worker, False,
         (ultralytics_python, ultralytics_model, ultralytics_imgsz),
     )  # fmt: skip
+    street = _with_main(street, main_clip)
     if soak is not None:
         publish(run_soak(SoakBenchmark(street, Load(cameras, fps), soak), say), where)
         return
@@ -243,6 +256,11 @@ def scale(  # noqa: PLR0913, PLR0917 - options, which people name
         street, contestants_of(peers, street), fps, counts_up_to(cameras), seconds, rounds
     )
     publish(run_scale(wanted, say), where)
+
+
+def _with_main(street: Street, main_clip: Path | None) -> Street:
+    """A street whose cameras send a main stream too, where one is given."""
+    return street if main_clip is None else replace(street, main_clip=main_clip.absolute())
 
 
 def contestants_of(peers: str, street: Street) -> tuple[str, ...]:

@@ -70,13 +70,16 @@ def try_camera(
 
 
 @app.command("add")
-def add(
+def add(  # noqa: PLR0913, PLR0917 - options, which people name
     camera: Annotated[str, typer.Argument(metavar="ID", help="A new id.")],
     source: Annotated[str, typer.Argument(help="Address, for example rtsp://10.0.0.12/stream1.")],
     task: Annotated[
         list[str], typer.Option(help="A task, or TASK=MODEL, for example traffic; repeatable.")
     ],
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    inference_source: Annotated[
+        str | None, typer.Option(help="A smaller stream of it that is inferred.")
+    ] = None,
     username: UsernameOption = None,
     password_file: PasswordFileOption = None,
     config: ConfigFile = DEFAULT_CONFIG,
@@ -86,6 +89,8 @@ def add(
     pairs = (one.partition("=") for one in task)
     tasks = {label: {"model": model or label} for label, _, model in pairs}
     section = {"id": camera, "name": name, "source": source, **_login(username, password_file)}
+    if inference_source is not None:
+        section["inference_source"] = inference_source
     _change(
         config, {"ask": "add_cameras", "cameras": [{**section, "tasks": tasks}], "check": check}
     )
@@ -108,8 +113,8 @@ def import_file(
 ) -> None:
     """Add the cameras of a spreadsheet, all or none, with a word on every row that is wrong.
 
-    Columns: id, source, tasks, and as wanted name, username, password, lon, lat, division, fps,
-    priority, transport, signals.
+    Columns: id, source, tasks, and as wanted name, inference_source, username, password, lon, lat,
+    division, fps, priority, transport, signals.
     """
     import base64
 

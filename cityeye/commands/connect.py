@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from camera_adapters import CameraFault, CameraSpec, StreamSignal, open_source
 from cityeye.config import Config
+from cityeye.main_stream_trial import try_main_stream
 from models import Detector, ModelError
 
 AT_ONCE = 8
@@ -61,7 +62,10 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
 
 
 class _CameraTrial:
-    """One camera being opened for one image, in a thread that is not waited for beyond a limit."""
+    """One camera being opened for one image, in a thread that is not waited for beyond a limit.
+
+    Of one with two streams, both are.
+    """
 
     def __init__(self, camera: CameraSpec, seats: threading.BoundedSemaphore) -> None:
         self._camera = camera
@@ -77,6 +81,11 @@ class _CameraTrial:
 
     @property
     def _limit_s(self) -> float:
+        streams = 2 if self._camera.main_source else 1
+        return streams * self._stream_limit_s
+
+    @property
+    def _stream_limit_s(self) -> float:
         return self._camera.open_timeout_s + self._camera.read_timeout_s + MARGIN_S
 
     def _run(self) -> None:
@@ -95,8 +104,12 @@ class _CameraTrial:
             for arrival in source.arrivals():
                 took_s = time.monotonic() - started_s
                 if not isinstance(arrival, StreamSignal):
-                    return True, f"{arrival.size} after {took_s:.1f} s"
-                if took_s > self._limit_s:
+                    seen = f"{arrival.size} after {took_s:.1f} s"
+                    if (main := self._camera.main) is None:
+                        return True, seen
+                    found = try_main_stream(main, arrival.size, self._stream_limit_s)
+                    return found.good, f"{seen}; {found.sentence}"
+                if took_s > self._stream_limit_s:
                     break
         finally:
             source.close()

@@ -51,8 +51,9 @@ def discover(
 ) -> None:
     """Find ONVIF cameras on the local network and print configuration lines for them.
 
-    For each camera the smallest stream is proposed that is large enough for inference. Devices get
-    a digest of the password, never the password, and it is not printed.
+    For each camera the smallest stream is proposed that is large enough for inference, and the
+    largest one of the same view for evidence. Devices get a digest of the password, never the
+    password, and it is not printed.
     """
     import json
 

@@ -21,6 +21,7 @@ REMEDY: Final = "Start the city anew to use it, or take it back to change camera
 
 WORDS: Final[Mapping[str, str]] = {
     "source": "address",
+    "inference_source": "address",
     "username": "login",
     "password": "login",
     "transport": "connection",

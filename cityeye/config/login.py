@@ -9,20 +9,22 @@ from urllib.parse import unquote
 
 from cityeye.config.document import Document
 from cityeye.config.problem import Key
+from cityeye.config.streams import INFERENCE_SOURCE, SOURCE_KEYS
 from cityeye.errors import CommandError
 
 PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd|secret|sign|token)=")
 
 
 def lift_logins(document: Document) -> None:
-    """Moves `user:password@` of every camera's source to its own keys, with a warning.
+    """Moves `user:password@` of every camera's addresses to its own keys, with a warning.
 
     What cannot be moved safely becomes a problem of the document, and so does a login in the path
     of a sink's address.
     """
     for key, section in _sections(document, "cameras"):
-        if isinstance(section.get("source"), str):
-            _lift(document, section, (*key, "source"))
+        for name in SOURCE_KEYS:
+            if isinstance(section.get(name), str):
+                _lift(document, section, (*key, name))
     for key, section in _sections(document, "sinks"):
         url = section.get("url")
         if isinstance(url, str) and _hides_login(url.partition("://")[2]):
@@ -62,17 +64,18 @@ def _sections(document: Document, name: str) -> list[tuple[Key, dict[str, Any]]]
 
 
 def _lift(document: Document, camera: dict[str, Any], key: Key) -> None:
-    scheme, separator, rest = camera["source"].strip().partition("://")
+    name = str(key[-1])
+    scheme, separator, rest = camera[name].strip().partition("://")
     if not separator or scheme.lower() == "file":
         return
     if _hides_login(rest):
         remedy = "Write it under `username:` and `password:`; an `@` of the path is written %40."
         document.report(key, "the login in the address cannot be told from the path", remedy)
-        camera["source"] = f"{scheme}://{rest.rpartition('@')[2]}"
+        camera[name] = f"{scheme}://{rest.rpartition('@')[2]}"
         return
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
-    camera["source"] = f"{scheme}://{host}{slash}{path}"
+    camera[name] = f"{scheme}://{host}{slash}{path}"
     if at:
         _move(document, camera, key, login)
     elif PASSWORD_IN_PATH.search(path):
@@ -81,12 +84,15 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> None:
 
 
 def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> None:
-    username, _, password = login.partition(":")
-    if camera.get("username") is not None or camera.get("password") is not None:
+    username, _, password = map(unquote, login.partition(":"))
+    known = camera.get("username"), camera.get("password")
+    if key[-1] == INFERENCE_SOURCE and known == (username, password):
+        pass  # Both addresses come out of one box, with one login.
+    elif known != (None, None):
         what = "the address holds a login, and so do `username:` and `password:`"
         document.report(key, what, "Remove the login from the address.")
     else:
-        camera["username"], camera["password"] = unquote(username), unquote(password)
+        camera["username"], camera["password"] = username, password
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."
     document.warn(key, "the address holds a login", remedy)
 

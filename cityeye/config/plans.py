@@ -90,7 +90,8 @@ def camera_spec(camera: CameraSection, settings: Settings) -> CameraSpec:
     )
     return CameraSpec(
         id=camera.id,
-        source=camera.source,
+        source=camera.inference_source or camera.source,
+        main_source=camera.source if camera.inference_source else "",
         name=camera.name or camera.id,
         place=place,
         credentials=credentials,

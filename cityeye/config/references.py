@@ -19,6 +19,7 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.config.rates import check_rates, task_rules
 from cityeye.config.rule_options import VERSION, RuleOptions, options_of, parameters_of
+from cityeye.config.streams import check_streams
 from models import ModelError, ModelPackage, Precision, UnknownModelError, in_precision
 from models.detections import plain_label
 from pipelines.access import is_loopback
@@ -50,6 +51,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
         elif "password" in camera and camera["password"] is None:
             remedy = 'Give the password in quotes, `""` for none.'
             document.report((*key, "password"), "the value is missing", remedy)
+        check_streams(document, key, camera)
         _check_places(document, key, camera)
         _check_measurements(document, catalogue, (*key, "measurements"), camera)
         for task, entry in _mapping(camera, "tasks").items():

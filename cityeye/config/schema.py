@@ -183,6 +183,9 @@ class CameraSection(Section):
     source: Annotated[str, AfterValidator(camera_source)] = Field(
         description=f"{SOURCES}, for example `rtsp://10.0.0.12/stream1`"
     )
+    inference_source: Annotated[str, AfterValidator(camera_source)] | None = None
+    """a smaller stream of the same view that is decoded and inferred, while keyframes and clips are
+    of `source`, for example `rtsp://10.0.0.12/stream2`"""
     username: str | None = None
     """the login, for example `viewer`"""
     password: SecretStr | None = None

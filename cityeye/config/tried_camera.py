@@ -17,6 +17,7 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.plans import camera_spec
 from cityeye.config.problem import ConfigurationError, sentence
 from cityeye.config.schema import CameraSection, Settings
+from cityeye.config.streams import check_streams
 
 TRIED: Final = {"id": "tried", "tasks": {"traffic": {"model": "traffic"}}}
 KEY: Final = "cameras[0]."
@@ -45,6 +46,7 @@ def tried_camera(given: Mapping[str, Any], settings: Settings | None) -> CameraS
         raise _invalid(document)
     own = (settings or _nowhere()).model_copy(update={"cameras": (section,)})
     report_forbidden_addresses(document, own)
+    check_streams(document, ("cameras", 0), document.data["cameras"][0])
     camera = replace(camera_spec(section, own), logins=LoginMemory())
     try:
         kind_of(camera).adapter.check(camera)

@@ -57,6 +57,23 @@ REASONS: Final = (
         "before"
     ),
     N_("the camera asks for a login in an unknown way"),
+    N_("it has no image of that moment: {why}"),
+    N_("its nearest image is {seconds} s away"),
+    N_("its image of that moment is damaged, or cannot be decoded"),
+    N_("nothing of it is kept that a decoder could start at"),
+    N_("nothing has come for {seconds} s"),
+    N_("its video is {codec}, and only {others} is kept"),
+    N_("more than {size} MB came since its last key frame; {why}"),
+    N_(
+        "decoding {some} of the {number} images since its last key frame took more than {seconds} "
+        "s; {why}"
+    ),
+    N_("set the camera to a key frame every one or two seconds"),
+    N_(
+        "its images are {main} and those that are inferred {inferred}: boxes and zones would lie "
+        "elsewhere in them; set both streams to the same ratio of width to height"
+    ),
+    N_("the reader failed ({why})"),
     N_(
         "the view has moved: aim the camera as before, or draw its zones anew and apply the "
         "configuration"

@@ -43,6 +43,7 @@ TRIAL: Final = {
     "testing": N_("The camera is being opened; this takes some seconds."),
     "sourceMissing": N_("Give the address of the camera."),
     "testGood": N_("It gives images: {codec}, {width}x{height}, {fps} per second."),
+    "testGoodMain": N_("Its main stream gives {width}x{height}."),
     "testBad": N_("No image came:"),
     "testImage": N_("Image of the camera, not masked"),
 }

@@ -53,6 +53,7 @@ class TriedCamera(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: str = Field(max_length=2000)
+    inference_source: str | None = Field(default=None, max_length=2000)
     username: str | None = Field(default=None, max_length=256)
     password: SecretStr | None = Field(default=None, max_length=256)
     transport: Literal["tcp", "udp"] = "tcp"
@@ -78,6 +79,9 @@ class NewCameras(BaseModel):
 class TrialAnswer(ApiAnswer):
     """What came within some seconds, or what is wrong and what to do.
 
+    Of a camera with two streams it is about the smaller one; `main_width` and `main_height` are
+    those of the main one, else 0.
+
     `jpeg` is base64, up to 640 pixels wide, not masked; empty without a reason.
     """
 
@@ -88,6 +92,8 @@ class TrialAnswer(ApiAnswer):
     height: int
     fps: float
     first_s: float
+    main_width: int
+    main_height: int
     jpeg: str
 
 

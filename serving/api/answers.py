@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from camera_adapters import CameraState, Letterbox
+from camera_adapters import CameraState, Letterbox, MainStreamStatus
 from models.detections import Detections
 from pipelines import CameraSnapshot, InferenceMetrics, Rate
 from serving.rollout.rollouts import RolloutState
@@ -56,6 +56,27 @@ class ThresholdsAnswer(ApiAnswer):
     classes: dict[str, float]
 
 
+class MainStreamAnswer(ApiAnswer):
+    """The main stream of a camera whose smaller one is inferred.
+
+    `fault` says why keyframes are of the smaller one at present, empty where they are of this one;
+    then `image` is the size of its images, as far as one was decoded. `keyframes` were taken of it
+    and `missed` of the smaller one instead, `kept_bytes` of it are in memory.
+    """
+
+    fault: str
+    image: str | None
+    kept_bytes: int
+    reconnects: int
+    keyframes: int
+    missed: int
+
+    @classmethod
+    def shown(cls, main: MainStreamStatus) -> Self:
+        """As the API says it."""
+        return cls.of(main, image=None if main.image is None else str(main.image))
+
+
 class CameraAnswer(ApiAnswer):
     """One camera. `frame_age_ms` is arrival of a frame to its result.
 
@@ -66,6 +87,8 @@ class CameraAnswer(ApiAnswer):
     `view` is what is wrong with what it shows, such as `covered`, `motion` the share of the image
     that moves, `static_changes` what was added to the place or removed from it; all as far as the
     camera's `signals` or its rules ask for them.
+
+    `main_stream` is null where the camera has one stream only.
 
     The state is `unknown`, and there are no counters, where its worker has not answered for some
     seconds: nobody may be watching it. `node` is the machine of a cluster that its worker is on.
@@ -96,6 +119,7 @@ class CameraAnswer(ApiAnswer):
     view: str | None = None
     motion: Rounded = None
     static_changes: tuple[StaticChangeAnswer, ...] | None = None
+    main_stream: MainStreamAnswer | None = None
 
 
 class ModelAnswer(ApiAnswer):
@@ -213,6 +237,7 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
         view=camera.signals.view,
         motion=camera.signals.motion and camera.signals.motion.share,
         static_changes=tuple(map(StaticChangeAnswer.of, camera.signals.static_changes)),
+        main_stream=MainStreamAnswer.shown(camera.main) if camera.main else None,
     )
 
 

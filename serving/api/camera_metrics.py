@@ -20,7 +20,7 @@ UNKNOWN: Final = "unknown"
 """Nothing is known of a camera now; nobody may be watching it."""
 STATES: Final = (*(state.value for state in CameraState), UNKNOWN)
 
-COUNTERS: Sequence[tuple[str, str, Callable[[CameraSnapshot], float]]] = (
+COUNTERS: Sequence[tuple[str, str, Callable[[CameraSnapshot], float | None]]] = (
     ("decoded_frames", "Images decoded without damage", lambda c: c.reader.decoded),
     ("damaged_frames", "Images left out as damaged", lambda c: c.reader.corrupt),
     (
@@ -42,6 +42,16 @@ COUNTERS: Sequence[tuple[str, str, Callable[[CameraSnapshot], float]]] = (
         "coverage_able_seconds",
         "Time in which they watched and could see the place, in periods that are over",
         lambda c: c.coverage.able_s,
+    ),
+    (
+        "main_stream_keyframes",
+        "Images that were taken of its main stream; absent where it has one stream",
+        lambda c: None if c.main is None else c.main.keyframes,
+    ),
+    (
+        "main_stream_missed_keyframes",
+        "Images that were taken of its smaller stream instead",
+        lambda c: None if c.main is None else c.main.missed,
     ),
 )
 GAUGES: Sequence[tuple[str, str, Callable[[CameraSnapshot], float | None]]] = (
@@ -65,6 +75,16 @@ GAUGES: Sequence[tuple[str, str, Callable[[CameraSnapshot], float | None]]] = (
         "result_age_seconds",
         "Arrival of a frame to its result: 95th percentile of the newest results",
         lambda c: c.statistics.frame_age_ms["p95"] / 1000 if c.statistics.analysed else None,
+    ),
+    (
+        "main_stream_up",
+        "1 while keyframes are of its main stream, 0 while of the smaller one",
+        lambda c: None if c.main is None else not c.main.fault,
+    ),
+    (
+        "main_stream_kept_bytes",
+        "Encoded images of its main stream that are kept in memory",
+        lambda c: None if c.main is None else c.main.kept_bytes,
     ),
 )
 

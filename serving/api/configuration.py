@@ -71,14 +71,15 @@ class SchedulesChange(BaseModel):
 class GivenConnection(BaseModel):
     """How a camera is to be reached; what is left out stays.
 
-    An empty `name` goes; an empty `username` goes with its password. The password of before is kept
-    for the same host only; another host needs it anew.
+    An empty `name` or `inference_source` goes; an empty `username` goes with its password. The
+    password of before is kept for the same host only; another host needs it anew.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, max_length=256)
     source: str | None = Field(default=None, max_length=2000)
+    inference_source: str | None = Field(default=None, max_length=2000)
     username: str | None = Field(default=None, max_length=256)
     password: SecretStr | None = Field(default=None, max_length=256)
     transport: Literal["tcp", "udp"] | None = None
@@ -129,13 +130,15 @@ class PlacesAnswer(ApiAnswer):
 class ConnectionAnswer(ApiAnswer):
     """How a camera is reached, as it stands in the configuration; never its password.
 
-    `source` is empty where its path holds a password.
+    An address is empty where its path holds a password, and `inference_source` where the camera has
+    one stream.
     """
 
     camera: str
     revision: str
     name: str
     source: str
+    inference_source: str
     username: str
     has_password: bool
     transport: str

@@ -135,6 +135,12 @@ def health_answer(
             if camera.state is not CameraState.ONLINE
         ),
         *(
+            f"camera {camera.id}: keyframes are of its smaller stream, as of its main stream it is "
+            f"said: {camera.main.fault}"
+            for camera in cameras
+            if camera.main is not None and camera.main.fault
+        ),
+        *(
             f"model {model.name}/{model.version} is {model.status.lower()}"
             for model in models
             if model.status != "RUNNING"

@@ -22,6 +22,9 @@ camera costs in `bench scale`, the largest number in `bench streams` needs 0.96 
 ASSUMED: Final = StreamShape(Size(1920, 1080), 25.0)
 """A camera of which nothing is known, in a city where nothing is known of any."""
 
+ASSUMED_SMALLER: Final = StreamShape(Size(640, 360), 15.0)
+"""The same of its smaller stream, where it has one: usual for a second stream."""
+
 MOST_NAMED: Final = 8
 SAME: Final = 1e-9
 """Sums of the same costs in another order may differ by less."""
@@ -112,7 +115,7 @@ class CityBudget:
         """
         analysis, known = Analysis.of(plan), self.readings.get(plan.camera.id)
         if known is None and not self.readings:
-            return self.costs.camera(self.assumed, analysis)
+            return self._assumed_cost(plan, analysis)
         known = known or self._mean()
         return self.costs.analysed(known.cores, known.size, analysis)
 
@@ -171,14 +174,23 @@ class CityBudget:
             text += f"; of the {len(added)} new ones {len(fitting)} fit"
             text += f" ({_named(fitting)})" if fitting else ""
         if state.assumed:
-            text += f"; {self._assumption(state.assumed)}"
+            text += f"; {self._assumption(state.assumed, wanted)}"
         return (
             f"{text}; lower `fps`, take a sub-stream, remove tasks or add machines, or write "
             "`capacity: share` so that all rates shrink instead"
         )
 
-    def _assumption(self, count: int) -> str:
+    def _assumed_cost(self, plan: CameraPlan, analysis: Analysis) -> CameraCost:
+        """What a camera needs of which nothing is known, in a city that knows none."""
+        if not plan.camera.main_source:
+            return self.costs.camera(self.assumed, analysis)
+        cores = self.costs.reading_cores(ASSUMED_SMALLER) + self.costs.receiving_cores(self.assumed)
+        return self.costs.analysed(cores, ASSUMED_SMALLER.size, analysis)
+
+    def _assumption(self, count: int, plans: Sequence[CameraPlan]) -> str:
         what = "the mean of those that ran" if self.readings else str(self.assumed)
+        if not self.readings and any(plan.camera.main_source for plan in plans):
+            what += f", a smaller one beside it as {ASSUMED_SMALLER}"
         return f"the streams of {count} are not known yet and count as {what}"
 
     def _mean(self) -> ReadingCost:

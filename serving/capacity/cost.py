@@ -174,6 +174,14 @@ class CostModel:
         price = self.video[stream.codec]
         return stream.fps * (price.of(stream.megapixels, stream.megabits) + self.reading_s)
 
+    def receiving_cores(self, stream: StreamShape) -> float:
+        """Cores that it takes at most to receive a stream that is not decoded.
+
+        What its bits cost was measured together with decoding them.
+        """
+        price = self.video[stream.codec]
+        return stream.fps * (price.megabit_s * stream.megabits + self.reading_s)
+
     def conversion_s(self, size: Size) -> float:
         """Seconds of one core to make an analysis image of a full one.
 

@@ -1,7 +1,8 @@
 """`CameraReadings`: what it takes to read each camera, measured while it runs.
 
 The thread of a camera receives and decodes, and nothing else; its clock says what that costs,
-whatever codec, size and bit rate the camera has. What was measured is kept for the next start.
+whatever codec, size and bit rate the camera has. Where a main stream is received beside it, that is
+a second thread. What was measured is kept for the next start.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class CameraReadings:
 
     def _note(self, camera: CameraSnapshot, now_s: float) -> None:
         reader, before = camera.reader, self._marks.get(camera.id)
-        now = _Mark(now_s, reader.cpu_s, reader.decoded)
+        received_s = camera.main.cpu_s if camera.main is not None else 0.0
+        now = _Mark(now_s, reader.cpu_s + received_s, reader.decoded)
         if before is None or now.decoded < before.decoded or now.cpu_s < before.cpu_s:
             self._marks[camera.id] = now
             return

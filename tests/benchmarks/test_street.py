@@ -105,6 +105,13 @@ def test_a_city_with_a_gate_reports_how_old_frames_are_that_it_did_not_infer(tmp
     assert run.age_p95_ms < 500, "and its age is its own"
 
 
+@pytest.mark.ray
+def test_a_city_whose_cameras_have_main_streams_infers_the_smaller_ones(street, tmp_path):
+    main = write_clip(tmp_path / "main.mp4", width=1280, height=720, frames=50)
+    # Stamps are in the smaller stream alone: a result of the main one could not be read.
+    plausible(measure("cityeye", Load(2, 5.0), replace(street, main_clip=main.path), 3.0), 2)
+
+
 def test_a_soak_samples_what_could_grow(street):
     wanted = SoakBenchmark(street, Load(1, 5.0), minutes=0.05, contestant="loop", sample_s=0.5)
     result = run_soak(wanted, lambda _: None)
@@ -150,3 +157,9 @@ def test_the_city_gets_only_cameras_and_models(tmp_path):
     (camera,) = document_of(gated)["cameras"]
     assert camera["motion_gate_s"] == 2.0
     assert set(camera["masks"]) == {"stamp"}, "the stamp moves in every image"
+    mains = {"main_sources": "rtsp://127.0.0.1:1/main-0"}
+    (camera,) = document_of(replace(spec, options=mains))["cameras"]
+    assert (camera["source"], camera["inference_source"]) == (
+        "rtsp://127.0.0.1:1/main-0",
+        "rtsp://127.0.0.1:1/0",
+    )

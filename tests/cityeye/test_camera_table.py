@@ -64,6 +64,21 @@ def test_a_workbook_with_chinese_columns_and_numbers():
     assert (yard.number, yard.name) == (4, "yard")
 
 
+@pytest.mark.parametrize("title", ["inference_source", "Sub-stream", "子码流"])
+def test_a_smaller_stream_has_a_column_and_no_login_in_it(title):
+    login = "viewer:hunter2@"
+    table = f"id,source,{title},tasks\npond,rtsp://{login}h/1,rtsp://{login}h/2,traffic\n"
+    (row,) = read_camera_table(table.encode())
+    assert row.faults == ()
+    assert (row.camera["source"], row.camera["inference_source"]) == ("rtsp://h/1", "rtsp://h/2")
+    assert (row.camera["username"], row.camera["password"]) == ("viewer", "hunter2")
+    other = table.replace(f"{login}h/2", "viewer:secret@h/2")
+    (row,) = read_camera_table(other.encode())
+    (fault,) = row.faults
+    assert "holds a login" in fault
+    assert "secret" not in repr(row.camera)
+
+
 @pytest.mark.parametrize(
     ("row", "fault"),
     [

@@ -45,11 +45,13 @@ def test_the_printed_lines_are_a_configuration(capsys, tmp_path, packages):
         assert discover(device.place, "--user", "viewer") == 0
     out, err = capsys.readouterr()
     assert "# 127.0.0.1: Acme Eye-4 firmware 5.7.1, serial A17" in out
-    assert "#   sub: H264 640x360, 15/s (proposed)" in out
+    assert "#   main: H264 1920x1080, 25/s (proposed for evidence)" in out
+    assert "#   sub: H264 640x360, 15/s (proposed for inference)" in out
     assert PASSWORD not in out + err
     (camera,) = loaded(out, tmp_path, packages)
-    assert (camera.id, camera.source, camera.username) == (
+    assert (camera.id, camera.source, camera.inference_source, camera.username) == (
         "camera-127-0-0-1",
+        MAIN.address,
         SUB.address,
         "viewer",
     )
@@ -80,9 +82,9 @@ def test_every_lens_of_a_device_is_a_camera(capsys, tmp_path, packages):
     with StandIn(streams=streams) as device:
         assert discover(device.place, "--task", "crowding", "--task", "traffic=traffic/1") == 0
     cameras = loaded(capsys.readouterr().out, tmp_path, packages)
-    assert [(one.id, one.source) for one in cameras] == [
-        ("camera-127-0-0-1-1", SUB.address),
-        ("camera-127-0-0-1-2", "rtsp://127.0.0.1/two"),
+    assert [(one.id, one.source, one.inference_source) for one in cameras] == [
+        ("camera-127-0-0-1-1", MAIN.address, SUB.address),
+        ("camera-127-0-0-1-2", "rtsp://127.0.0.1/two", None),
     ]
     assert cameras[0].password is None
     assert {task: one.model for task, one in cameras[1].tasks.items()} == {
@@ -122,6 +124,36 @@ def test_what_a_device_says_of_itself_is_data(capsys, tmp_path, packages):
         cameras = loaded(out, tmp_path, packages)
         assert "evil" not in {one.id for one in cameras}
         assert "leaked" not in "".join(one.name + one.source for one in cameras)
+
+
+@pytest.mark.parametrize(
+    ("size", "encoding", "place"),
+    [
+        ((704, 576), "H264", "127.0.0.1:8554"),
+        ((640, 360), "H264", "127.0.0.1:9554"),
+    ],
+)
+def test_a_stream_that_shows_another_view_or_is_elsewhere_is_no_main_one(
+    capsys, tmp_path, packages, size, encoding, place
+):
+    smaller = Stream("sub", encoding, *size, 15, f"rtsp://{place}/sub")
+    with StandIn(streams=(MAIN, smaller)) as device:
+        assert discover(device.place) == 0
+    out, err = capsys.readouterr()
+    (camera,) = loaded(out, tmp_path, packages)
+    assert (camera.source, camera.inference_source) == (smaller.address, None)
+    assert "H264 1920x1080, 25/s cannot be the main stream" in err
+    assert "the same ratio of width to height" in err
+
+
+def test_what_a_main_stream_cannot_be_encoded_as(capsys, tmp_path, packages):
+    large = Stream("main", "JPEG", 1920, 1080, 25, "rtsp://127.0.0.1:8554/main")
+    with StandIn(streams=(large, SUB)) as device:
+        assert discover(device.place) == 0
+    out, err = capsys.readouterr()
+    (camera,) = loaded(out, tmp_path, packages)
+    assert (camera.source, camera.inference_source) == (SUB.address, None)
+    assert "JPEG 1920x1080, 25/s cannot be the main stream" in err
 
 
 def test_a_stream_address_with_a_password_is_not_printed(capsys):

@@ -30,6 +30,7 @@ WELL: Final[Mapping[str, str]] = {
     'cityeye_camera_state{camera="gate",state="online"}': "1",
     'cityeye_camera_state{camera="gate",state="offline"}': "0",
     'cityeye_camera_state{camera="gate",state="degraded"}': "0",
+    f"cityeye_camera_main_stream_up{CAM}": "1",
     f"cityeye_camera_reconnects_total{CAM}": "0+0.1x{n}",
     f"cityeye_camera_damaged_frames_total{CAM}": "0+1x{n}",
     f"cityeye_camera_decoded_frames_total{CAM}": "0+300x{n}",
@@ -121,6 +122,11 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
         {'cityeye_camera_state{camera="gate",state="degraded"}': "1"},
         "Camera gate is degraded",
         GATE | {"state": "degraded"},
+    ),
+    "CityEyeMainStreamAway": Trouble(
+        {f"cityeye_camera_main_stream_up{CAM}": "0"},
+        "Keyframes of camera gate are of its smaller stream",
+        GATE,
     ),
     "CityEyeCameraReconnects": Trouble(
         {f"cityeye_camera_reconnects_total{CAM}": "0+1x{n}"},

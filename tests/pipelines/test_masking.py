@@ -17,11 +17,19 @@ from pipelines.event import EVENT
 from pipelines.evidence import EvidenceRecorder
 from pipelines.keyframe import encode
 from pipelines.keyframe_key import is_keyframe_key, is_restricted_key
-from pipelines.masking import CELLS, SensitiveImage, masked, regions_of
+from pipelines.masking import (
+    CELLS,
+    OTHER_STREAM_S,
+    MaskMemory,
+    SensitiveImage,
+    masked,
+    regions_of,
+)
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
+from pipelines.track import Track
 from tests.pipelines.delivery.outboxes import Edge
 from tests.pipelines.frames import FULL, PlainImage, make_frame
 
@@ -222,6 +230,25 @@ def test_what_another_task_found_lately_is_masked_too(tmp_path):
     square.see(PERSON, times=6, tasks=("crowding",))
     _, shown = square.stored()
     assert is_hidden(shown, square.image.pixels, PLATE)
+
+
+def test_an_image_of_another_stream_is_masked_where_who_walks_was_and_will_be():
+    """Either stream may be the later one, so regions grow to both sides of the motion."""
+    memory, speed = MaskMemory({"crowding": 5.0}), 0.2
+    for step in range(6):
+        left = 0.3 + speed * step * 0.2
+        box = Box(left, 0.3, left + 0.06, 0.6)
+        track = Track(1, "person", box, 0.9, 0.0, step * 0.2)
+        memory.note(make_frame(at_s=1000.0 + step * 0.2), {}, {MODEL: [track]})
+    own = memory.image(PlainImage(noise())).regions
+    other = memory.image(PlainImage(noise()), is_other=True).regions
+    head_x, head_y = left + 0.03, 0.33
+    assert covers(own, head_x, head_y)
+    for apart_s in (-OTHER_STREAM_S, -0.1, 0.0, 0.1, OTHER_STREAM_S):
+        assert covers(other, head_x + speed * apart_s, head_y), apart_s
+    assert not covers(own, head_x + speed * OTHER_STREAM_S, head_y)
+    # Nothing moves down, so nothing is masked further down than a little more margin.
+    assert not covers(other, head_x, 0.55)
 
 
 def test_where_it_is_switched_off_events_say_so(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from camera_adapters.geometry import Size
+from camera_adapters.main_stream import MainStreamStatus
 from camera_adapters.reader import ReaderCounters
 from camera_adapters.state import CameraState
 from pipelines.camera_group import GroupSnapshot
@@ -21,9 +23,12 @@ FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
 def online_camera(
-    camera: str, incidents: Mapping[str, int] | None = None, fault: str = ""
+    camera: str,
+    incidents: Mapping[str, int] | None = None,
+    fault: str = "",
+    main: MainStreamStatus | None = None,
 ) -> CameraSnapshot:
-    """A camera that is online, or degraded because of a fault."""
+    """A camera that is online, or degraded because of a fault; with one stream without `main`."""
     return CameraSnapshot(
         id=camera,
         name=camera.title(),
@@ -36,7 +41,13 @@ def online_camera(
         ),
         routes={},
         serving=frozenset(),
+        main=main,
     )
+
+
+def main_stream(fault: str = "", cpu_s: float = 0.0) -> MainStreamStatus:
+    """The main stream of a camera, of which 3 keyframes were taken and 1 of the smaller one."""
+    return MainStreamStatus(fault, "", Size(1920, 1080), 5_000_000, 2, 3, 1, cpu_s)
 
 
 def worker_state(

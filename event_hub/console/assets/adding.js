@@ -11,7 +11,7 @@
   const fields = () => byId("cy-adding-form").elements;
   const given = (...names) =>
     Object.fromEntries(names.map((name) => [name, fields()[name].value.trim()]).filter(([, value]) => value));
-  const opening = () => given("source", "username", "password", "transport");
+  const opening = () => given("source", "inference_source", "username", "password", "transport");
 
   function section() {
     const place = given("lon", "lat", "division");

@@ -6,12 +6,13 @@
   const { texts, ask, isDone, why, trialShown, fieldProblems } = window.cityeye;
   const api = () => `${byId("cy-editor").dataset.api}/connection`;
   const form = () => byId("cy-connection-form");
+  const WRITTEN = ["name", "source", "inference_source", "username"];
   let known = null; // as the API gave it
   let tested = "";
 
   function given() {
-    const { name, source, username, password, transport, verify_tls: verified } = form().elements;
-    const written = { name: name.value.trim(), source: source.value.trim(), username: username.value.trim() };
+    const { password, transport, verify_tls: verified } = form().elements;
+    const written = Object.fromEntries(WRITTEN.map((key) => [key, form().elements[key].value.trim()]));
     const rest = { transport: transport.value, verify_tls: verified.checked };
     return { ...written, ...rest, ...(password.value ? { password: password.value } : {}) };
   }
@@ -34,7 +35,7 @@
     byId("cy-connection-test").disabled = byId("cy-connection-save").disabled = isBusy;
   }
 
-  const isSame = () => known && ["source", "username", "transport", "verify_tls"].every((key) => opening()[key] === known[key]);
+  const isSame = () => known && ["source", "inference_source", "username", "transport", "verify_tls"].every((key) => opening()[key] === known[key]);
 
   function follow() {
     const isTested = tested === JSON.stringify(opening()) || (isSame() && !form().elements.password.value);
@@ -44,13 +45,14 @@
 
   async function load() {
     known = null;
+    byId("cy-connection-said").textContent = ""; // of the change before
     form().reset();
     busy(true);
     clear();
     const answer = await ask("GET", api());
     if (!isDone(answer)) return problem(why(answer));
     known = answer.data;
-    for (const name of ["name", "source", "username", "transport"]) form().elements[name].value = known[name];
+    for (const name of [...WRITTEN, "transport"]) form().elements[name].value = known[name];
     form().elements.verify_tls.checked = known.verify_tls;
     byId("cy-connection-kept").hidden = !known.has_password;
     byId("cy-connection-hidden").hidden = Boolean(known.source);

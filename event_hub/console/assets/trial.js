@@ -3,9 +3,12 @@
   "use strict";
   const { texts, fill, sentence, why, element } = window.cityeye;
 
-  function trialShown(place, { good, sentence: said, codec, width, height, fps, jpeg }) {
+  function trialShown(place, trial) {
+    const { good, sentence: said, codec, width, height, fps, jpeg } = trial;
     const facts = { codec: codec || "–", width, height, fps: fps || "–" };
-    const text = good ? fill(texts.testGood, facts) : `${texts.testBad} ${said}`;
+    const { main_width: mainWidth, main_height: mainHeight } = trial;
+    const main = mainWidth ? ` ${fill(texts.testGoodMain, { width: mainWidth, height: mainHeight })}` : "";
+    const text = good ? fill(texts.testGood, facts) + main : `${texts.testBad} ${said}`;
     const parts = [element("p", { className: good ? "cy-good" : "cy-problem", textContent: text })];
     if (jpeg) {
       parts.push(element("img", { src: `data:image/jpeg;base64,${jpeg}`, alt: texts.testImage }));

@@ -33,7 +33,7 @@ def test_it_is_shown_to_engineers_without_the_password(engineer, city, client):
     assert shown.pop("revision") == engineer.revision
     assert shown == {
         "camera": "gate", "name": "", "source": "rtsp://10.0.0.5/live", "username": "viewer",
-        "has_password": True, "transport": "tcp", "verify_tls": True,
+        "inference_source": "", "has_password": True, "transport": "tcp", "verify_tls": True,
     }  # fmt: skip
     assert engineer.get("/cameras/yard/connection")["has_password"] is False
     operator = Caller(client, city.tokens, "Li", Scope.OPERATOR)
@@ -137,3 +137,58 @@ def test_a_camera_is_tried_with_the_password_that_it_has(engineer, city, monkeyp
     (url, login, with_image) = seen[0]
     assert (url, login.username, login.password) == ("rtsp://10.0.0.5/2", "viewer", "hunter2")
     assert not with_image
+
+
+def streams(city: City) -> tuple[str, str]:
+    """What is inferred, and what keyframes are of."""
+    camera = city.given[-1]["gate"].camera
+    return camera.source, camera.main_source
+
+
+def test_a_smaller_stream_comes_and_goes(engineer, city):
+    smaller = "rtsp://10.0.0.5/small"
+    assert change(engineer, inference_source=smaller)[0] == 200
+    assert streams(city) == (smaller, "rtsp://10.0.0.5/live")
+    assert engineer.get(PATH)["inference_source"] == smaller
+    assert credentials(city) == ("viewer", "hunter2")
+    assert change(engineer, inference_source="")[0] == 200
+    assert streams(city) == ("rtsp://10.0.0.5/live", "")
+    assert city.text.startswith(CITY)
+
+
+def test_a_smaller_stream_gets_no_password_of_another_host(engineer, city):
+    before = city.text
+    given = {"inference_source": "rtsp://10.0.0.99/small"}
+    status, answer = change(engineer, **given)
+    assert (status, "give it again" in str(answer)) == (409, True)
+    status, answer = engineer.send("POST", f"{PATH}/test", given)
+    assert (status, "give it again" in str(answer)) == (422, True)
+    # With a new password it still goes to both, so both have to be at one host.
+    status, answer = change(engineer, password="hunter9", **given)
+    assert (status, answer["problems"][0]["key"]) == (422, "cameras[0].inference_source")
+    status, answer = engineer.send("POST", f"{PATH}/test", {"password": "hunter9", **given})
+    assert (status, "would be given its login" in str(answer)) == (422, True)
+    assert (city.text, city.given) == (before, [])
+
+
+def test_a_smaller_address_that_holds_a_password_is_not_shown_and_stays(engineer, city):
+    hidden = "rtsp://10.0.0.5/small?token=hunter4"
+    assert change(engineer, inference_source=hidden)[0] == 200
+    shown = engineer.get(PATH)
+    assert (shown["inference_source"], shown["has_password"]) == ("", True)
+    assert change(engineer, name="South", inference_source="")[0] == 200
+    assert streams(city) == (hidden, "rtsp://10.0.0.5/live")
+
+
+def test_both_streams_are_tried(engineer, city, monkeypatch):
+    seen = []
+
+    def probe(camera, *, with_image):
+        seen.append((camera.source, camera.main_source))
+        return ProbeReport(good=False, sentence="nobody answers")
+
+    monkeypatch.setattr("cityeye.city_requests.probe_camera", probe)
+    for given in ({"inference_source": "rtsp://10.0.0.5/2"}, {"inference_source": ""}, {}):
+        assert engineer.send("POST", f"{PATH}/test", given)[0] == 200
+    live = "rtsp://10.0.0.5/live"
+    assert seen == [("rtsp://10.0.0.5/2", live), (live, ""), (live, "")]

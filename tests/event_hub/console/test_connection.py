@@ -64,3 +64,28 @@ def test_address_login_and_name_are_changed_on_the_page(
             other.open(f"/cameras/{NAME}/gate")
             other.page.locator("#cy-editor").wait_for()
             assert other.page.locator("[data-ask=cy-connection]").count() == 0
+
+
+def test_a_smaller_stream_is_given_and_taken_away_on_the_page(
+    browser: Browser, tmp_path: Path
+) -> None:
+    live, smaller = "rtsp://10.0.0.5/live", "rtsp://10.0.0.5/small"
+    with (
+        drawn_city(tmp_path) as (hub, city, _),
+        visitor(browser, hub, tmp_path, scope=Scope.ENGINEER) as tab,
+    ):
+        tab.open(f"/cameras/{NAME}/gate")
+        page = tab.page
+        form, said = page.locator("#cy-connection-form"), page.locator("#cy-connection-said")
+        field = form.get_by_label("Smaller stream for inference")
+        for before, after in (("", smaller), (smaller, "")):
+            page.get_by_role("button", name="Name, address and login").click()
+            tab.wait("document.querySelector('#cy-connection-form [name=source]').value")
+            assert field.input_value() == before
+            field.fill(after)
+            assert "not tested" in page.locator("#cy-connection-tested").inner_text()
+            form.get_by_role("button", name="Save").click()
+            said.get_by_text("The camera is opened anew").wait_for()
+            gate = city.given[-1]["gate"].camera
+            assert (gate.source, gate.main_source) == ((after, live) if after else (live, ""))
+        assert violations(tab) == []

@@ -55,6 +55,28 @@ def test_no_data_becomes_markup(store: Store, page: str, language: Any) -> None:
     }
 
 
+def test_a_keyframe_says_of_which_stream_it_is(store: Store) -> None:
+    why = "it has no image of that moment: no image for 8 s"
+    shots = [
+        sized(keyframe("1.jpg", picture()), stream="main"),
+        sized(keyframe("2.jpg", picture(), "peak"), stream="inference", stream_reason=why),
+    ]
+    plain = store.page(
+        "incidents", incident(keyframes=[keyframe("0.jpg", picture())]), incident="i-1"
+    )
+    (caption,) = re.findall(r"<figcaption>.*?</figcaption>", plain.html, re.DOTALL)
+    assert "stream" not in caption
+    seen = store.page("incidents", incident("i-1", 2, "updated", keyframes=shots), incident="i-1")
+    captions = re.findall(r"<figcaption>.*?</figcaption>", seen.html, re.DOTALL)
+    assert len(captions) == 2
+    assert "smaller stream, as of the main stream it is said:" in captions[1]
+    assert why in captions[1]
+    assert "main stream" in captions[0]
+    assert "smaller" not in captions[0]
+    chinese = store.page("incidents", language="zh", incident="i-1")
+    assert "子码流，因为主码流的情况是： 没有该时刻的图像：8 秒没有图像" in chinese.html
+
+
 def test_every_open_incident_can_be_reached_and_the_worst_come_first(store: Store) -> None:
     severities = ("low", "medium", "high", "critical")
     many = [

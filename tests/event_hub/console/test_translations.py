@@ -11,6 +11,7 @@ from jinja2 import Environment
 from jinja2.lexer import TOKEN_DATA
 from ray.serve.schema import ApplicationStatus
 
+import camera_adapters.main_stream
 import camera_adapters.state
 from camera_adapters import CameraState
 from event_hub.cases.states import TRANSITIONS, FalseAlarmReason
@@ -52,6 +53,8 @@ HELD = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
 WORD = re.compile(r"[A-Za-z]{2,}")
 READ = ("aria-label", "title", "alt", "placeholder")
 STATE_REASONS = ("CONNECTING", "ENDED", "TOO_FEW_IMAGES", "DAMAGED_IMAGES", "FROZEN_IMAGE")
+REASON_NAMES = ("what", "why", "self._costly")
+REASON_TAKERS = ("MainImageMissedError", "self._note")
 KEYS = ("Backspace", "Delete", "Enter", "Escape", "Insert")
 """What browsers call keys."""
 
@@ -201,7 +204,22 @@ def sent_reasons() -> set[str]:
         if isinstance(node, ast.Assign) and "reason" in ast.unparse(node.targets[0]):
             first = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
             found.add(filled(first))
-    return {one for one in found if one}
+    return {one for one in found | main_stream_reasons() if one}
+
+
+def main_stream_reasons() -> set[str]:
+    """Why keyframes are not of a main stream, as its code has it."""
+    tree = ast.parse((ROOT / "camera_adapters/main_stream.py").read_text("utf-8"))
+    said: list[ast.expr | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in REASON_NAMES
+        ):
+            said += node.value.values if isinstance(node.value, ast.BoolOp) else [node.value]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in REASON_TAKERS:
+            said += node.args
+    sentences = {filled(one) for one in said if one is not None}
+    return {one for one in sentences if " " in one} | {camera_adapters.main_stream.MORE_KEY_FRAMES}
 
 
 def filled(value: ast.expr) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,11 +11,13 @@ from pydantic import ValidationError
 
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote, Side
 from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
-from serving.api.answers import ApiAnswer
+from serving.api.answers import ApiAnswer, camera_answer
+from serving.api.health import health_answer
 from serving.api.rollouts import comparison_answer, rollout_answer
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollouts import RolloutState
 from serving.rollout.warm import WarmVersion
+from tests.serving.workers import main_stream, online_camera, worker_state
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 BOXES = BoxAgreement(
@@ -110,3 +113,33 @@ def test_a_comparison_kept_by_an_earlier_version_goes_on(tmp_path):
     assert "weak_first" in text
     path.write_text(text, "utf-8")
     assert load_state(path) == STATE
+
+
+def test_a_camera_says_of_which_stream_its_keyframes_are():
+    one = camera_answer("worker-0", online_camera("gate", main=main_stream()))
+    assert one.main_stream is not None
+    assert one.main_stream.model_dump() == {
+        "fault": "",
+        "image": "1920x1080",
+        "kept_bytes": 5_000_000,
+        "reconnects": 2,
+        "keyframes": 3,
+        "missed": 1,
+    }
+    assert camera_answer("worker-0", online_camera("gate")).main_stream is None
+
+
+def test_health_names_a_camera_whose_keyframes_are_of_its_smaller_stream():
+    state = worker_state("gate", "yard")
+    assert health_answer([state], [], [], {}).problems == ()
+    assert state.snapshot is not None
+    gate = online_camera("gate", main=main_stream("no image for 8 s"))
+    yard = online_camera("yard", main=main_stream())
+    group = replace(state.snapshot.group, cameras=(gate, yard))
+    state = replace(state, snapshot=replace(state.snapshot, group=group))
+    health = health_answer([state], [], [], {})
+    assert health.problems == (
+        "camera gate: keyframes are of its smaller stream, as of its main stream it is said: "
+        "no image for 8 s",
+    )
+    assert (health.status, health.cameras_online) == ("degraded", 2)

@@ -8,7 +8,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from serving.capacity.budget import FULL, CityBudget, ReadingCost
-from serving.capacity.cost import BASE_CORES, ModelCost
+from serving.capacity.cost import BASE_CORES, BITS_PER_PIXEL, ModelCost
 from tests.serving.capacity.costs import COSTS, plan
 
 HD = Size(1280, 720)
@@ -105,3 +105,18 @@ def test_a_full_gpu_refuses_too():
 def test_a_model_that_was_not_measured_is_named():
     costs = replace(COSTS, models={})
     assert CityBudget(costs).unmeasured([plan("a")]) == ["traffic/1"]
+
+
+def test_a_camera_with_two_streams_is_taken_for_one_that_decodes_the_smaller():
+    gate = plan("gate")
+    both = replace(gate, camera=replace(gate.camera, main_source="rtsp://10.0.0.1/main"))
+    budget = CityBudget(COSTS)
+    one, two = budget.camera(gate).cores, budget.camera(both).cores
+    # Of the smaller stream and of 4 Mbit/s that are received.
+    decoding = 15 * COSTS.video["h264"].of(0.2304, 0.2304 * BITS_PER_PIXEL) + 15 * 0.0001
+    receiving = 4 * 0.001 + 25 * 0.0001
+    analysing = 0.001 + 5 * (0.001 + 0.0001 + 0.006)
+    assert two == pytest.approx(decoding + receiving + analysing)
+    assert two < one
+    many = [replace(both, camera=replace(both.camera, id=f"c-{n}")) for n in range(200)]
+    assert "a smaller one beside it as 640x360 at 15 images/s" in budget.refusal([], many)

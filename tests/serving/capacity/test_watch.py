@@ -14,7 +14,7 @@ from serving.capacity.cost import ModelCost
 from serving.capacity.readings import CameraReadings
 from serving.capacity.watch import NOT_MEASURED, CapacityWatch
 from tests.serving.capacity.costs import COSTS, plan
-from tests.serving.workers import online_camera
+from tests.serving.workers import main_stream, online_camera
 
 HD = Size(1280, 720)
 
@@ -42,6 +42,15 @@ def test_a_camera_costs_what_its_thread_used_per_image(tmp_path, clock):
     clock[0] += 5
     found.note([snapshot("gate", 200, 1.2)])
     assert found.known == {"gate": ReadingCost(0.02, HD)}
+
+
+def test_receiving_a_main_stream_is_a_part_of_what_a_camera_costs(tmp_path, clock):
+    found = CameraReadings(tmp_path)
+    for decoded, cpu_s in ((100, 1.0), (200, 1.2)):
+        one = snapshot("gate", decoded, cpu_s)
+        found.note([replace(one, main=main_stream(cpu_s=cpu_s / 2))])
+        clock[0] += 10
+    assert found.known == {"gate": ReadingCost(0.03, HD)}
 
 
 def test_silence_makes_no_camera_cheaper(tmp_path, clock):
