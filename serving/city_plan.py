@@ -134,6 +134,7 @@ class CityPlan:
             once decided.
         costs: What cameras cost on this machine; None where that is not known.
         on_all_nodes: Whether all machines of the cluster watch cameras, or this one alone.
+        control_service: `HOST:PORT` of that of the cluster; empty where Ray is the city's own.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -157,6 +158,7 @@ class CityPlan:
     inference: Mapping[str, ModelCost] = field(default_factory=dict)
     costs: CostModel | None = None
     on_all_nodes: bool = False
+    control_service: str = ""
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()
