@@ -163,6 +163,14 @@ class CityPlan:
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()
 
+    @property
+    def measures_nodes(self) -> bool:
+        """Whether cameras are refused by what they cost on each machine of the cluster.
+
+        Where detectors are machines' own, nobody has measured what cameras cost in all.
+        """
+        return self.on_all_nodes and self.capacity == "refuse" and self.detector == "in_process"
+
     def needs(self, model: ServedModel) -> bool:
         """Whether the city cannot do without: a stable version, or one that a camera names."""
         keys = {task.model.key for plan in self.cameras for task in plan.tasks}

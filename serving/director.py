@@ -25,7 +25,6 @@ from pipelines.free_memory import FreeMemory
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.capacity.budget import CapacityState
-from serving.capacity.watch import CapacityWatch
 from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingError, last_line
@@ -107,7 +106,7 @@ class Director:
         source = plan.versions.source if plan.versions else None
         self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
         self._store_upkeep.start()
-        self._capacity = CapacityWatch(plan.capacity, plan.costs, plan.delivery.state)
+        self._capacity = self._places.capacity
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)

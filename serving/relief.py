@@ -2,7 +2,7 @@
 
 So load goes to a machine that came. What runs well stays where it is: a move costs its cameras some
 seconds. One worker goes at a time, and only where its machine is then less crowded than the one it
-left has been; so none ever goes back and forth.
+left has been; so with the same cameras none ever goes back and forth.
 """
 
 from __future__ import annotations
@@ -83,16 +83,16 @@ def _better(
     free: Collection[CameraNode],
 ) -> CameraNode | None:
     """The machine that would be the least crowded with a share, if less than its own is now."""
-    cameras = dict.fromkeys((node.id for node in nodes), 0)
+    by_id = {node.id: node for node in nodes}
+    taken = dict.fromkeys(by_id, 0.0)
     for one in workers.values():
-        if one.share.node in cameras:
-            cameras[one.share.node] += one.share.cameras
-    own = next((node for node in nodes if node.id == share.node), None)
-    if own is None:
+        if one.share.node in by_id:
+            taken[one.share.node] += one.share.part_of(by_id[one.share.node])
+    if share.node not in by_id:
         return None
 
     def crowd(node: CameraNode) -> float:
-        return (cameras[node.id] + share.cameras) / node.cores
+        return taken[node.id] + share.part_of(node)
 
     best = min(share.fits(free), key=crowd, default=None)
-    return best if best and crowd(best) < cameras[own.id] / own.cores else None
+    return best if best and crowd(best) < taken[share.node] else None

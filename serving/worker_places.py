@@ -11,7 +11,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from pipelines import OVERLOADED
+from serving.capacity.watch import CapacityWatch
 from serving.city_plan import CityPlan
+from serving.cluster_capacity import ClusterCapacity
 from serving.control_service import ControlService
 from serving.cores import usable_cores
 from serving.left_over import LeftOverOutboxes
@@ -31,6 +34,7 @@ class WorkerPlaces:
 
     Attributes:
         left_over: The outboxes on this machine that no worker has.
+        capacity: How much of the machines the cameras need.
     """
 
     def __init__(self, plan: CityPlan, workers: Collection[str]) -> None:
@@ -40,6 +44,11 @@ class WorkerPlaces:
         self._nodes = WorkerNodes(plan)
         self._control = ControlService(plan.control_service)
         self._relief = Relief()
+        self.capacity: CapacityWatch | ClusterCapacity = (
+            ClusterCapacity(plan, self._nodes.living.values())
+            if plan.measures_nodes
+            else CapacityWatch(plan.capacity, plan.costs, plan.delivery.state)
+        )
         self.left_over = LeftOverOutboxes(plan.delivery, plan.city, workers)
         self.left_over.start()
 
@@ -92,13 +101,17 @@ class WorkerPlaces:
         """
         if not self._plan.on_all_nodes or self._plan.detector != "in_process":
             return
-        loads = {
-            slot.plan.name: PlacedLoad(
-                self._share(slot), min((one.room for one in slot.loads.values()), default=1.0)
-            )
+        rooms = {
+            slot.plan.name: min((one.room for one in slot.loads.values()), default=1.0)
             for slot in slots
         }
-        found = self._relief.next(loads, self._nodes.usable.values())
+        short = min(rooms.values(), default=1.0) < OVERLOADED
+        found = self._relief.next(
+            {one.plan.name: PlacedLoad(self._share(one), rooms[one.plan.name]) for one in slots}
+            if short
+            else {},
+            self._nodes.usable.values(),
+        )
         if found is None:
             return
         name, node = found
@@ -119,6 +132,9 @@ class WorkerPlaces:
             if slot.node is not None:
                 by_node.setdefault(slot.node.id, []).append(slot.plan.name)
         questions = self._nodes.questions(by_node)
+        if isinstance(self.capacity, ClusterCapacity) and not self.away:
+            where = {one.camera.id: slot.node_id for slot in slots for one in slot.plan.cameras}
+            self.capacity.take_nodes(self._nodes.living.values(), where)
         for slot in slots:
             if slot.worker is not None and slot.node and slot.node.id not in self._nodes.living:
                 slot.replace(f"{slot.node.name} has left the cluster")
@@ -139,8 +155,9 @@ class WorkerPlaces:
 
     def _share(self, slot: WorkerSlot) -> PlacedShare:
         labels = slot.plan.node_labels if self._plan.on_all_nodes else {}
-        cameras = len(slot.plan.cameras)
-        return PlacedShare(cameras, labels, slot.node_id, slot.plan.decodes_on_gpu)
+        own = slot.plan.cameras
+        parts = self.capacity.parts(own) if isinstance(self.capacity, ClusterCapacity) else {}
+        return PlacedShare(len(own), labels, slot.node_id, slot.plan.decodes_on_gpu, parts)
 
     def _slots_on(
         self,

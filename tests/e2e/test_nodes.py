@@ -50,6 +50,7 @@ def test_cameras_of_a_machine_that_is_lost_go_on_elsewhere(cluster, city, record
     city.wait(lambda: len(city.analysed_on()) == len(CAMERAS), "all cameras are analysed")
     places = city.analysed_on()
     assert sorted(places.values()) == ["north", "north", "south", "south"]
+    assert city.health()["capacity"]["nodes"].keys() == {"head", "north", "south"}
     lost = {name for name, node in places.items() if node == "north"}
     city.wait(lambda: {one["camera"]["id"] for one in city.incidents()} >= lost, "incidents open")
 
