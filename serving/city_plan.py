@@ -167,7 +167,7 @@ class CityPlan:
     def measures_nodes(self) -> bool:
         """Whether cameras are refused by what they cost on each machine of the cluster.
 
-        Where detectors are machines' own, nobody has measured what cameras cost in all.
+        Where models run in replicas of their own, nobody has measured what cameras cost in all.
         """
         return self.on_all_nodes and self.capacity == "refuse" and self.detector == "in_process"
 

@@ -26,7 +26,9 @@ LIMIT_S = 120.0
 
 def plan_of(clip: TinyClip, package: ModelPackage, folder: Path) -> CityPlan:
     source = f"{clip.path.as_uri()}?realtime=1&loop=1"
-    plan = city_plan({"gate": source}, package, folder, "http://127.0.0.1:9/", detector="in_process")
+    plan = city_plan(
+        {"gate": source}, package, folder, "http://127.0.0.1:9/", detector="in_process"
+    )
     return replace(plan, detector="in_process", on_all_nodes=True, capacity="refuse")
 
 
@@ -52,7 +54,9 @@ def test_a_kind_of_machine_is_measured_once_and_kept(
     assert again.of(node) == costs
     assert len(said) == 1
     capacity = ClusterCapacity(plan, [node])
-    assert str(capacity.state(plan.cameras)).count("camera needs") == 2, "of all, and of the machine"
+    assert str(capacity.state(plan.cameras)).count("camera needs") == 2, (
+        "of all, and of the machine"
+    )
     assert capacity.parts(plan.cameras).keys() == {node.id}
 
 
