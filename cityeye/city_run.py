@@ -44,6 +44,7 @@ CHECK_EVERY_S: Final = 1.0
 """As often as the director asks the workers; more often it would give the same answer again."""
 CAMERAS_START_S: Final = 60.0
 THE_DIRECTOR: Final = "the director"
+THE_CONTROL_SERVICE: Final = "the control service of the Ray cluster"
 
 PlanMaker = Callable[[Config, SinkSettings | None], CityPlan]
 """From a configuration and the way to the embedded hub, if any, to the plan."""
@@ -109,7 +110,7 @@ class CityRun:
         self._step("starting Ray")
         api = self._config.settings.api
         tokens = tokens_of(self._config.settings.state)
-        with gated_cluster(self._config.settings, tokens) as node:
+        with gated_cluster(self._config.settings, tokens, self._step) as node:
             self._orders.guard(node.lost)
             hub_url = self._orders.hub_url()
             hub = hub_sink(hub_url, self._config, tokens)
@@ -117,7 +118,8 @@ class CityRun:
             address = keyframe_address(self._config, hub_url)
             delivery = replace(plan.delivery, keyframe_address=address)
             self._config.keep_rules()
-            city = City(replace(plan, delivery=delivery), self._step)
+            plan = replace(plan, delivery=delivery, control_service=node.control_service)
+            city = City(plan, self._step)
             node.check_exposure(own_addresses(self._config))
             self._step(f"control API: {api_url(api)}/health")
             state = self._config.settings.state
@@ -162,6 +164,7 @@ class CityRun:
         counts = self._until_s is not None
         noted: Mapping[str, str] = {}
         while not self._orders.wait(CHECK_EVERY_S):
+            self._progress.away(THE_CONTROL_SERVICE, city.away)
             workers = self._workers(city)
             notes = dict(self._orders.notes)
             if notes or notes != noted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,7 +27,9 @@ API_KEYFRAMES: Final = "/keyframes/"
 
 
 @contextlib.contextmanager
-def gated_cluster(settings: Settings, tokens: TokenFile) -> Iterator[RayNode]:
+def gated_cluster(
+    settings: Settings, tokens: TokenFile, on_step: Callable[[str], None]
+) -> Iterator[RayNode]:
     """Ray with the control API behind its gate, and the note for commands on this machine."""
     api = settings.api
     ray = ClusterSettings(
@@ -41,7 +43,7 @@ def gated_cluster(settings: Settings, tokens: TokenFile) -> Iterator[RayNode]:
         key=api.key,
     )
     note = CityNote(str(tokens.folder), fingerprint_of(api.certificate))
-    with cluster(ray) as node, noted(api_url(api), note, os.environ):
+    with cluster(ray, on_step) as node, noted(api_url(api), note, os.environ):
         yield node
 
 

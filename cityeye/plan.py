@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
+from cityeye.capacity import measures
 from cityeye.config.load import Config
 from cityeye.logs import log_settings, log_to_file
 from models import Precision, in_precision
 from pipelines import ModelRef, Route
 from pipelines.delivery import SinkSettings
 from serving import (
-    OWN_RAY,
     CityPlan,
     DeliveryPlan,
     RepositoryVersions,
@@ -88,8 +88,8 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             settings.workers.memory_bytes,
         ),
         keep_warm_s=section.keep_warm_s,
-        # On a cluster models run on machines that nobody has measured here.
-        capacity=settings.capacity if settings.ray.address == OWN_RAY else "share",
+        # Elsewhere models run on machines that nobody has measured.
+        capacity=settings.capacity if measures(settings) else "share",
         on_all_nodes=settings.workers.nodes == "all",
         log_to=partial(log_to_file, log_format=log_settings()[0]),
     )

@@ -26,7 +26,8 @@ from .live_view import (
     LiveAnswer as LiveAnswer, LiveFrame as LiveFrame, LiveOptions as LiveOptions, slate as slate,
 )
 from .load import (
-    LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad,
+    LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, OVERLOADED as OVERLOADED,
+    PriorityLoad as PriorityLoad,
     overload as overload, total_loads as total_loads,
 )
 from .metrics import (

@@ -11,9 +11,10 @@ from ray.serve.api import RunTarget
 from pipelines import CameraPlan
 from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
+from serving.control_service import ControlService
 from serving.costing import costed_plan
 from serving.detectors import detector_service
-from serving.errors import ServingError
+from serving.errors import DirectorError, ServingError
 from serving.launch import wait_until_running
 from serving.placement import placed_plan
 from serving.precision_choice import with_fastest_precisions
@@ -51,7 +52,8 @@ class City:
         self._detectors.deploy(needed)
         absent = self._join(on_step)
         on_step(f"starting {len(plan.cameras)} cameras")
-        self._director = WatchedDirector(plan, absent)
+        self._control = ControlService(plan.control_service)
+        self._director = WatchedDirector(plan, absent, self._control)
         wait_until_running({API_APPLICATION: "the control API"})
 
     def workers(self) -> Sequence[WorkerState]:
@@ -65,6 +67,11 @@ class City:
             DirectorLost: Replacing it does not help.
         """
         return self._director.workers(ASK_TIMEOUT_S)
+
+    @property
+    def away(self) -> str:
+        """That the control service of the cluster does not answer, and what that means."""
+        return self._control.away
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Has health name what is wrong with parts of the city that do not run on Ray, by part."""
@@ -94,8 +101,13 @@ class City:
         """Stops cameras, drains outboxes, and says how every worker stood at its end.
 
         Raises:
-            DirectorError: They did not stop in time; outboxes keep what is left.
+            DirectorError: They did not stop in time, or Ray can end nothing as its control service
+                is away; outboxes keep what is left.
         """
+        if away := self._control.away:
+            raise DirectorError(
+                f"{away}. Cameras are watched until the city is started again and stopped"
+            )
         return self._director.stop()
 
     def _join(self, on_step: Callable[[str], None]) -> Mapping[str, str]:

@@ -134,6 +134,7 @@ class CityPlan:
             once decided.
         costs: What cameras cost on this machine; None where that is not known.
         on_all_nodes: Whether all machines of the cluster watch cameras, or this one alone.
+        control_service: `HOST:PORT` of that of the cluster; empty where Ray is the city's own.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -157,9 +158,18 @@ class CityPlan:
     inference: Mapping[str, ModelCost] = field(default_factory=dict)
     costs: CostModel | None = None
     on_all_nodes: bool = False
+    control_service: str = ""
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()
+
+    @property
+    def measures_nodes(self) -> bool:
+        """Whether cameras are refused by what they cost on each machine of the cluster.
+
+        Where models run in replicas of their own, nobody has measured what cameras cost in all.
+        """
+        return self.on_all_nodes and self.capacity == "refuse" and self.detector == "in_process"
 
     def needs(self, model: ServedModel) -> bool:
         """Whether the city cannot do without: a stable version, or one that a camera names."""

@@ -25,11 +25,10 @@ from pipelines.free_memory import FreeMemory
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.capacity.budget import CapacityState
-from serving.capacity.watch import CapacityWatch
 from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingError, last_line
-from serving.governor import RateGovernor
+from serving.governor import NodeGovernors
 from serving.incarnations import Incarnations
 from serving.rollout.ledger import ChangedBy, LedgerEntry
 from serving.rollout.rollout import RolloutChange
@@ -86,9 +85,9 @@ class Director:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._slots: list[WorkerSlot] = []
-        self._governor = RateGovernor()
         self._notes: Mapping[str, str] = {}
         detectors = detector_service(plan.detector)
+        self._governors = NodeGovernors(by_node=plan.detector == "in_process")
         takes_over = restarts is not None
         routing = running_versions(plan, detectors) if takes_over else plan.routing(absent)
         self._rollouts = Rollouts(
@@ -107,7 +106,7 @@ class Director:
         source = plan.versions.source if plan.versions else None
         self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
         self._store_upkeep.start()
-        self._capacity = CapacityWatch(plan.capacity, plan.costs, plan.delivery.state)
+        self._capacity = self._places.capacity
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)
@@ -127,7 +126,7 @@ class Director:
                 continue
             node = self._places.node_of(found)
             if restarts is not None and node is not None:
-                slot.adopt(found, node, self._governor.shares)
+                slot.adopt(found, node, self._governors.of(node.id).shares)
                 log.info("worker_taken_over", extra={"worker": plan.name})
             else:
                 # What an earlier city left would hold the outbox.
@@ -182,17 +181,17 @@ class Director:
         self, model: str, change: RolloutChange, by: ChangedBy
     ) -> RolloutState | RefusedChange:
         """See `Rollouts.change`; returns when the workers know."""
-        return _as_value(lambda: self._rollouts.change(model, change, by))
+        return self._changed(lambda: self._rollouts.change(model, change, by))
 
     def promote(self, model: str, by: ChangedBy) -> RolloutState | RefusedChange:
         """See `Rollouts.promote`."""
-        return _as_value(lambda: self._rollouts.promote(model, by))
+        return self._changed(lambda: self._rollouts.promote(model, by))
 
     def rollback(
         self, model: str, version: str | None, by: ChangedBy
     ) -> RolloutState | RefusedChange:
         """See `Rollouts.rollback`."""
-        return _as_value(lambda: self._rollouts.rollback(model, version, by))
+        return self._changed(lambda: self._rollouts.rollback(model, version, by))
 
     def ledger(self, model: str, limit: int) -> list[LedgerEntry]:
         """See `Rollouts.ledger`."""
@@ -204,7 +203,7 @@ class Director:
         Returns:
             Why a camera is not as the plan has it, by camera id; or why nothing was changed.
         """
-        if refusal := self.refusal(plan.cameras):
+        if refusal := self._places.away or self.refusal(plan.cameras):
             return RefusedChange(refusal, busy=False)
         try:
             self._rollouts.replan(plan.cameras)
@@ -318,7 +317,8 @@ class Director:
                 with self._lock:
                     self._check_workers()
                     self._govern()
-                self._retire()
+                if not self._places.away:
+                    self._retire()
             except (RayError, ServingError, RuntimeError, ValueError):
                 # The next round may fare better; if none does, workers count as unknown.
                 log.exception("director_round_failed")
@@ -326,17 +326,17 @@ class Director:
     def _check_workers(self) -> None:
         """Asks all workers and nodes at once, and replaces the workers that must be."""
         of_nodes = self._places.ask(self._slots)
-        self._places.place(self._slots)
-        for slot in self._slots:
-            if slot.due and self._places.is_ready(slot):
-                slot.start()
+        # Without a control service Ray starts and ends nothing, and does not say so.
+        away = self._places.away
+        if not away:
+            self._places.start_due(self._slots)
         questions = {slot.plan.name: slot.ask() for slot in self._slots}
         asked = [one for one in (*questions.values(), *of_nodes.values()) if one is not None]
         answered = wait_for_some(asked, min(ANSWER_WAIT_S, self._plan.liveness.snapshot_timeout_s))
         self._places.check(of_nodes, answered)
         for slot in self._slots:
             reason = slot.check(answered=questions[slot.plan.name] in answered)
-            if reason:
+            if reason and not away:
                 slot.replace(reason)
         states = [slot.state() for slot in self._slots]
         self._capacity.note(
@@ -345,12 +345,12 @@ class Director:
         )
 
     def _govern(self) -> None:
-        """Keeps rates even across workers."""
-        live = [slot for slot in self._slots if slot.alive and slot.snapshot]
-        loads = {slot.plan.name: slot.snapshot.group.loads for slot in live if slot.snapshot}
-        if self._governor.update(loads) or self._governor.limits:
-            for slot in live:
-                slot.limit(self._governor.shares)
+        """Keeps rates even across workers that share processors."""
+        loads = {one.plan.name: (one.node_id, one.loads) for one in self._slots if one.loads}
+        shares = self._governors.update(loads)
+        for slot in self._slots:
+            if slot.plan.name in shares:
+                slot.limit(shares[slot.plan.name])
 
     def _retire(self) -> None:
         """Lets versions go that no camera uses, as far as all workers that live have reported."""
@@ -370,6 +370,15 @@ class Director:
             for slot in self._slots:
                 slot.reroute(routes, self._rollouts.routing.served)
 
+    def _changed(self, change: Callable[[], RolloutState]) -> RolloutState | RefusedChange:
+        if away := self._places.away:
+            return RefusedChange(away, busy=True)
+        # As a value: an exception would reach the caller wrapped by Ray.
+        try:
+            return change()
+        except RolloutError as error:
+            return RefusedChange(str(error), busy=isinstance(error, RolloutBusy))
+
     def _workers(self) -> list[Any]:
         """Handles of the workers that live."""
         return [slot.worker for slot in self._slots if slot.worker is not None]
@@ -386,11 +395,3 @@ class Director:
             with contextlib.suppress(RayError):
                 answers.append(wait_for(answer, self._plan.liveness.snapshot_timeout_s))
         return answers
-
-
-def _as_value(change: Callable[[], RolloutState]) -> RolloutState | RefusedChange:
-    # As a value: an exception would reach the caller wrapped by Ray.
-    try:
-        return change()
-    except RolloutError as error:
-        return RefusedChange(str(error), busy=isinstance(error, RolloutBusy))

@@ -11,7 +11,7 @@ back (its detector is stuck, a replica is replaced), and the others get their ra
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -168,3 +168,40 @@ class RateGovernor:
             higher_fps += total.taken_fps
         self.shares = {priority: limit.share for priority, limit in self._limits.items()}
         return self.shares != before
+
+
+class NodeGovernors:
+    """A governor for those workers that share processors: of each machine, or all of a city.
+
+    What a worker leaves helps nobody on another machine, unless detectors are shared by all.
+    """
+
+    def __init__(self, *, by_node: bool) -> None:
+        """`by_node` is whether each worker infers on its own machine."""
+        self._by_node = by_node
+        self._governors: dict[str, RateGovernor] = {}
+
+    def of(self, node: str) -> RateGovernor:
+        """That of the workers on a machine, by its id."""
+        return self._governors.setdefault(node if self._by_node else "", RateGovernor())
+
+    def update(
+        self, workers: Mapping[str, tuple[str, Loads]]
+    ) -> Mapping[str, Mapping[Priority, float]]:
+        """Takes the newest loads of all workers by name, once per second.
+
+        Args:
+            workers: The id of the machine of each, and its loads.
+
+        Returns:
+            The shares of those whose rates are reduced, or were until now.
+        """
+        groups: defaultdict[str, dict[str, Loads]] = defaultdict(dict)
+        for name, (node, loads) in workers.items():
+            groups[node if self._by_node else ""][name] = loads
+        shares: dict[str, Mapping[Priority, float]] = {}
+        for node, own in groups.items():
+            governor = self.of(node)
+            if governor.update(own) or governor.limits:
+                shares |= dict.fromkeys(own, governor.shares)
+        return shares

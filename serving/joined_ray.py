@@ -9,10 +9,11 @@ left in the cluster is ended by the next one, and an orderly stop leaves nothing
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,12 +21,12 @@ import grpc
 import ray
 from ray import serve
 from ray._private import services, worker
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 from ray.util import list_named_actors
 
 from serving.api.access import ApiAccess, access_variables
 from serving.city import API_APPLICATION
+from serving.control_service import AWAY, RECONNECT, RECONNECT_S, status_of, token_headers
 from serving.director import DIRECTOR, NAMESPACE
 from serving.errors import ClusterError, first_line
 from serving.exposure import ListenAddress, check_exposure, check_token_auth
@@ -42,8 +43,8 @@ LEFT_OVER_S: Final = 30.0
 """How long Ray may need to notice that a city that crashed has ended, and to end its director."""
 
 SERVE_CONTROLLER: Final = "SERVE_CONTROLLER_ACTOR"
-ALIVE_METHOD: Final = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 POLL_S: Final = 0.5
+WAIT_S: Final = 5.0
 REMEDY: Final = (
     "give this program and every node the same token, as RAY_AUTH_TOKEN or in the file that "
     "RAY_AUTH_TOKEN_PATH names"
@@ -53,8 +54,12 @@ REMEDY: Final = (
 class JoinedRay:
     """See `RayNode`."""
 
-    def __init__(self, address: str, access: ApiAccess | None) -> None:
+    def __init__(
+        self, address: str, access: ApiAccess | None, on_step: Callable[[str], None]
+    ) -> None:
         """Joins the cluster at `HOST:PORT`, or the one that `auto` finds on this machine.
+
+        `on_step` gets in a few words what is waited for.
 
         Raises:
             ClusterError: It cannot be joined, or is not for this city; the text says why.
@@ -64,7 +69,11 @@ class JoinedRay:
         self._on_loopback = is_loopback_host(address.rpartition(":")[0])
         if self._on_loopback:
             confine_ray()
+        # Before Ray reads it; what the operator has set stays.
+        os.environ.setdefault(RECONNECT, str(RECONNECT_S))  # noqa: TID251
+        _wait_for_the_head(address, on_step)
         _check_reachable(address)
+        self.control_service = address
         _connect(address, _variables(access, on_loopback=self._on_loopback))
         node: Any = worker._global_node
         self._raylet = str(node.raylet_socket_name)
@@ -89,6 +98,8 @@ class JoinedRay:
     def stop(self) -> None:
         """Ends Serve with its applications, and workers that are left; the cluster stays."""
         self._stopping = True
+        if status_of(self.control_service, {}, CONNECT_TIMEOUT_S) in AWAY:
+            return  # Ray would wait for it; the end of this process ends what it has.
         if self._answers():
             with suppress(RayError, RuntimeError):
                 for left in living_workers().values():
@@ -131,7 +142,7 @@ def _check_reachable(address: str) -> None:
     Ray itself waits for most of a minute, says of a wrong token that nobody answers, and joins a
     cluster that lets everybody in.
     """
-    code = _asked(address, {})
+    code = status_of(address, {}, CONNECT_TIMEOUT_S)
     if code is grpc.StatusCode.OK:
         raise ClusterError(
             f"the Ray cluster at {address} lets everybody in; start all its nodes with "
@@ -142,24 +153,33 @@ def _check_reachable(address: str) -> None:
             f"no Ray cluster answers at {address} ({code.name.lower()}); check the address, "
             "and that its control service (GCS) runs and can be reached from this machine"
         )
-    tokens: Any = AuthenticationTokenLoader.instance()
-    header = tokens.get_token_for_http_header() if tokens.has_token() else {}
-    if _asked(address, header) is grpc.StatusCode.UNAUTHENTICATED:
+    code = status_of(address, token_headers(), CONNECT_TIMEOUT_S)
+    if code is grpc.StatusCode.UNAUTHENTICATED:
         raise ClusterError(
             f"the Ray cluster at {address} refuses the token of this program; {REMEDY}"
         )
 
 
-def _asked(address: str, headers: Mapping[str, str]) -> grpc.StatusCode:
-    """With what status the control service answers."""
-    metadata = [(name.lower(), value) for name, value in headers.items()]
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(ALIVE_METHOD)
-        try:
-            call(b"", timeout=CONNECT_TIMEOUT_S, metadata=metadata)
-        except grpc.RpcError as error:
-            return error.code()
-    return grpc.StatusCode.OK
+def _wait_for_the_head(address: str, on_step: Callable[[str], None]) -> None:
+    """Waits for a control service that is away, for as long as the raylet of this machine does.
+
+    Without one of the cluster on this machine there is nothing to wait for.
+    """
+    said = False
+    while status_of(address, {}, CONNECT_TIMEOUT_S) in AWAY and _raylet_waits(address):
+        if not said:
+            said = True
+            on_step(
+                f"the control service (GCS) of the Ray cluster at {address} does not answer, but "
+                "a raylet of this machine waits for it; waiting, too"
+            )
+        time.sleep(WAIT_S)
+
+
+def _raylet_waits(address: str) -> bool:
+    find: Any = services.find_gcs_addresses
+    find.cache_clear()
+    return address in find()
 
 
 def _connect(address: str, variables: dict[str, str]) -> None:
@@ -198,7 +218,8 @@ def _why_not(address: str, error: Exception) -> str:
 def _variables(access: ApiAccess | None, *, on_loopback: bool) -> dict[str, str]:
     """What the city's processes in the cluster need to know and do not inherit."""
     confined = {CONFINED: "1"} if on_loopback else {}
-    return {**RAY_VARIABLES, **SERVE_VARIABLES, **access_variables(access), **confined}
+    waits = {RECONNECT: os.environ[RECONNECT]}  # noqa: TID251
+    return {**RAY_VARIABLES, **SERVE_VARIABLES, **access_variables(access), **confined, **waits}
 
 
 def _end_left_over(address: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.api import RunTarget
 from ray.serve.exceptions import RayServeException
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 
 from pipelines import InferenceMetrics
 from serving.app import build
@@ -22,12 +23,22 @@ from serving.served_models import DetectorArgs, ModelState, ServedModel
 
 LAUNCH_TIMEOUT_S = 180.0
 POLL_S = 0.2
+STATUS_TIMEOUT_S = 3.0
+UNKNOWN = "UNKNOWN"
+"""State of a version of which Serve says nothing; it may give results all the same."""
+
 RUNNING_REPLICA = "RUNNING"
 FAILED = frozenset({ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY})
 
 
 class RayServeDetectors:
     """Detectors on Ray Serve; see `DetectorService`. Workers have nothing to load."""
+
+    def __init__(self) -> None:
+        # Serve is asked beside its callers: its controller is away for as long as the head is.
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="serve-status")
+        # The open question, and up to when it is waited for, monotonic seconds.
+        self._asked: tuple[Future[ServeStatus], float] | None = None
 
     def port(self, models: Mapping[str, ServedModel]) -> ServeDetector:
         """See `DetectorService.port`."""
@@ -73,7 +84,9 @@ class RayServeDetectors:
         faults: Mapping[str, str],
     ) -> list[ModelState]:
         """See `DetectorService.states`; asks Serve, whatever the workers say."""
-        applications = serve.status().applications
+        applications = self._applications()
+        if applications is None:
+            return [ModelState(UNKNOWN, "unknown", application_name(one.ref)) for one in models]
         port = ServeDetector()
         states = []
         for model in models:
@@ -88,6 +101,19 @@ class RayServeDetectors:
             memory = None if held is None else held * replicas
             states.append(ModelState(status, provider, name, replicas, memory))
         return states
+
+    def _applications(self) -> Mapping[str, ApplicationStatusOverview] | None:
+        """What Serve says; None where its controller does not answer in time."""
+        asked, until_s = self._asked or (
+            self._asking.submit(serve.status),
+            time.monotonic() + STATUS_TIMEOUT_S,
+        )
+        self._asked = asked, until_s
+        wait([asked], max(0.0, until_s - time.monotonic()))
+        if not asked.done():
+            return None
+        self._asked = None
+        return asked.result().applications
 
 
 def _running_replicas(found: ApplicationStatusOverview | None) -> int:

@@ -45,12 +45,19 @@ class PlacedShare:
         labels: What its node has to be labelled with.
         node: The id of its node; empty where it has none yet.
         decodes_on_gpu: Whether it is of use on a node with a GPU alone, if there is one.
+        parts: Which part of each node's cores its cameras need, by the node's id; empty where that
+            was not measured, for all shares alike.
     """
 
     cameras: int
     labels: Mapping[str, str]
     node: str = ""
     decodes_on_gpu: bool = False
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def part_of(self, node: CameraNode) -> float:
+        """How much of a node it takes: of its cores, or cameras per core where not measured."""
+        return self.parts.get(node.id, self.cameras / node.cores)
 
     def fits(self, nodes: Collection[CameraNode]) -> list[CameraNode]:
         """Those of some nodes that may have it. Without any GPU its cameras say so themselves."""
@@ -85,18 +92,19 @@ def places(
     """The node of each worker, by its name; None where no node may have it.
 
     What has a node that lives keeps it. The others go, the largest first, to the node whose cores
-    are then used least, by number of cameras.
+    are then used least, by what was measured or by number of cameras.
 
     Args:
         shares: The workers by name, with where they are now.
         nodes: Those that live, the preferred one of equal ones first.
     """
     found: dict[str, str | None] = {}
-    cameras = dict.fromkeys((node.id for node in nodes), 0)
+    taken = dict.fromkeys((node.id for node in nodes), 0.0)
+    by_id = {node.id: node for node in nodes}
     for name, share in shares.items():
-        if share.node in cameras:
+        if share.node in taken:
             found[name] = share.node
-            cameras[share.node] += share.cameras
+            taken[share.node] += share.part_of(by_id[share.node])
     waiting = [name for name in shares if name not in found]
     for name in sorted(waiting, key=lambda one: -shares[one].cameras):
         share = shares[name]
@@ -104,7 +112,7 @@ def places(
         if not fit:
             found[name] = None
             continue
-        best = min(fit, key=lambda node: (cameras[node.id] + share.cameras) / node.cores)
+        best = min(fit, key=lambda node: taken[node.id] + share.part_of(node))
         found[name] = best.id
-        cameras[best.id] += share.cameras
+        taken[best.id] += share.part_of(best)
     return found

@@ -38,6 +38,7 @@ class OwnRay:
         Raises:
             ClusterError: It did not start.
         """
+        self.control_service = ""
         self._stopping = False
         use_lean_settings()
         confine_ray()

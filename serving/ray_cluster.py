@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from serving.joined_ray import JoinedRay
 from serving.loopback import LOOPBACK
 from serving.own_ray import OwnRay
 from serving.ray_node import OWN_RAY, RayNode
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,12 @@ class ClusterSettings:
 
 
 @contextmanager
-def cluster(settings: ClusterSettings) -> Iterator[RayNode]:
+def cluster(
+    settings: ClusterSettings, on_step: Callable[[str], None] = log.info
+) -> Iterator[RayNode]:
     """Ray and Serve for as long as the context lasts.
+
+    `on_step` gets in a few words what is waited for.
 
     Raises:
         ClusterError: They did not start, or the cluster cannot be joined.
@@ -51,7 +57,7 @@ def cluster(settings: ClusterSettings) -> Iterator[RayNode]:
     _prepare()
     announce_access(settings.access)
     own = settings.address == OWN_RAY
-    node: RayNode = OwnRay() if own else JoinedRay(settings.address, settings.access)
+    node: RayNode = OwnRay() if own else JoinedRay(settings.address, settings.access, on_step)
     try:
         _start_serve(settings)
         yield node

@@ -13,7 +13,13 @@ JOINED_RAY: Final = "auto"
 
 
 class RayNode(Protocol):
-    """The Ray of this machine, as the city uses it."""
+    """The Ray of this machine, as the city uses it.
+
+    Attributes:
+        control_service: `HOST:PORT` of that of a cluster; empty where Ray is the city's own.
+    """
+
+    control_service: str
 
     def lost(self) -> str:
         """Why nothing works any more, in a sentence; empty while Ray is there."""

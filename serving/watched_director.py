@@ -17,6 +17,7 @@ from camera_adapters import RestartLimit
 from pipelines import CameraPlan
 from serving.actor import start_actor, wait_for
 from serving.city_plan import CityPlan
+from serving.control_service import ControlService
 from serving.director import DIRECTOR, Director, RefusedChange
 from serving.errors import DirectorError, DirectorLost, RolloutError, death_of, last_line
 from serving.worker_actors import living_workers, stop_workers
@@ -44,14 +45,17 @@ REFUSAL_TIMEOUT_S: Final = 10.0
 class WatchedDirector:
     """The director of one city. To be used by one thread, but for `apply`."""
 
-    def __init__(self, plan: CityPlan, absent: Mapping[str, str]) -> None:
+    def __init__(self, plan: CityPlan, absent: Mapping[str, str], control: ControlService) -> None:
         """Starts it, and waits for its first answer.
+
+        Nothing is replaced while `control` says that the control service of the cluster is away.
 
         Raises:
             DirectorError: It does not start.
         """
         self._plan = plan
         self._absent = absent
+        self._control = control
         self._states: Sequence[WorkerState] = ()
         self._restarts = RestartLimit(MOST_RESTARTS, RESTARTS_WITHIN_S)
         self._begin(start_actor(Director, plan, absent, name=DIRECTOR, threads=THREADS))
@@ -80,15 +84,19 @@ class WatchedDirector:
         try:
             states: Sequence[WorkerState] = wait_for(self._question, timeout_s)
         except RayActorError as error:
+            self._check_control(f"the director died ({death_of(error)})")
             self._replace(f"died ({death_of(error)})")
             raise DirectorError("the director died; a new one takes over") from None
         except RayError as error:
             if not isinstance(error, GetTimeoutError):
                 self._question = None
-            silent_s = time.monotonic() - self._answered_s
-            if silent_s <= self._silent_limit_s:
-                text = f"the director has not answered for {silent_s:.0f} s"
+            now_s = time.monotonic()
+            silent_s = now_s - self._answered_s
+            text = f"the director has not answered for {silent_s:.0f} s"
+            # It may have waited for the control service itself.
+            if now_s - max(self._answered_s, self._control.back_s) <= self._silent_limit_s:
                 raise DirectorError(text) from None
+            self._check_control(text)
             self._replace(f"has not answered for {silent_s:.0f} s")
             raise DirectorError("the director is stuck; a new one takes over") from None
         self._question = None
@@ -149,6 +157,11 @@ class WatchedDirector:
             return self._states
         finally:
             ray.kill(self._actor, no_restart=True)
+
+    def _check_control(self, problem: str) -> None:
+        if away := self._control.away:
+            self._question = None
+            raise DirectorError(f"{problem}; {away}")
 
     def _replace(self, reason: str) -> None:
         log.warning("director_replaced", extra={"reason": reason})

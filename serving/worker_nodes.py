@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
@@ -81,19 +82,29 @@ class WorkerNodes:
     """Those of one director. Not thread-safe, but for `keepers`."""
 
     def __init__(self, plan: CityPlan) -> None:
-        """Looks for them; nothing runs on them yet."""
+        """Finds them; nothing runs on them yet."""
         self._plan = plan
         self._here = this_node()
         self._kept: dict[str, KeptNode] = {}
         self._workers: Mapping[str, Collection[str]] = {}
-        self.living: Mapping[str, CameraNode] = {}
-        self._find()
+        # Ray is asked beside the round, as it may not answer for as long as its head is away.
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="nodes")
+        self._found: Future[dict[str, CameraNode]] | None = None
+        self.living: Mapping[str, CameraNode] = {
+            self._here: CameraNode(self._here, "", LEAST_CORES)
+        }
+        if plan.on_all_nodes:
+            self.living = living_nodes()
 
     def _find(self) -> None:
-        if self._plan.on_all_nodes:
-            self.living = living_nodes()
-        elif not self.living:
-            self.living = {self._here: CameraNode(self._here, "", LEAST_CORES)}
+        """Takes the nodes that Ray has named since the last call, and asks again."""
+        if not self._plan.on_all_nodes:
+            return
+        if self._found is not None and self._found.done():
+            found, self._found = self._found, None
+            self.living = found.result()
+        if self._found is None:
+            self._found = self._asking.submit(living_nodes)
 
     @property
     def usable(self) -> Mapping[str, CameraNode]:
@@ -117,7 +128,7 @@ class WorkerNodes:
         return answered_s is not None and answered_s > since_s
 
     def questions(self, workers: Mapping[str, Collection[str]]) -> Mapping[str, object]:
-        """Looks for nodes, starts keepers on those that are new, and asks all of them.
+        """Takes nodes that have come and gone, starts keepers on new ones, and asks all of them.
 
         Args:
             workers: Names of the workers on each node, by its id.

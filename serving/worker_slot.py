@@ -15,7 +15,7 @@ from typing import Any, Final
 from ray.exceptions import RayError
 
 from camera_adapters import BackoffPolicy, RestartLimit
-from pipelines import Priority, Routes
+from pipelines import Priority, PriorityLoad, Routes
 from serving.actor import wait_for
 from serving.camera_worker import WorkerSnapshot
 from serving.city_plan import Liveness, WorkerPlan
@@ -145,9 +145,19 @@ class WorkerSlot:
             incarnation=self.plan.incarnation,
             problem=self._problem,
             unplaced=self._unplaced,
-            node=self.node.id if self.node else "",
+            node=self.node_id,
             node_name=self.node.name if self.node else "",
         )
+
+    @property
+    def node_id(self) -> str:
+        """Ray's id of the machine that it is on, or is to be on; empty without one."""
+        return self.node.id if self.node else ""
+
+    @property
+    def loads(self) -> Mapping[Priority, PriorityLoad]:
+        """What its cameras ask for and get, by priority; empty while it does not answer."""
+        return self.snapshot.group.loads if self.alive and self.snapshot else {}
 
     def ask(self) -> object:
         """Asks the worker how it is, if it owes no answer; the open question, None without one."""

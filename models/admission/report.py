@@ -20,6 +20,11 @@ MAX_REPORT_BYTES = 1024 * 1024
 
 CheckResult = Literal["passed", "refused"]
 
+# What reports of earlier versions call it counts too: a version that was admitted stays so.
+_IMAGES = AliasChoices("images", "pictures")
+_IMAGES_PER_S = AliasChoices("images_per_s", "pictures_per_s")
+_RESULT = AliasChoices("result", "verdict")
+
 
 class _ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,8 +34,7 @@ class Check(_ReportPart):
     """One check: its name, how it ended, and what it found."""
 
     name: str
-    # Reports of earlier versions call it `verdict`.
-    result: CheckResult = Field(validation_alias=AliasChoices("result", "verdict"))
+    result: CheckResult = Field(validation_alias=_RESULT)
     sentence: str = ""
     seconds: float = Field(ge=0.0)
 
@@ -38,7 +42,7 @@ class Check(_ReportPart):
 class BatchLatency(_ReportPart):
     """Time of one run with so many images, in milliseconds, over `runs` runs after warming up."""
 
-    images: int = Field(gt=0)
+    images: int = Field(gt=0, validation_alias=_IMAGES)
     runs: int = Field(gt=0)
     median_ms: float = Field(ge=0.0)
     p95_ms: float = Field(ge=0.0)
@@ -81,7 +85,7 @@ class Findings(_ReportPart):
     placement: dict[str, int] = Field(default_factory=dict)
     machine: Machine = Machine()
     latency: tuple[BatchLatency, ...] = ()
-    images_per_s: float = 0.0
+    images_per_s: float = Field(default=0.0, validation_alias=_IMAGES_PER_S)
     peak_memory_mb: float = 0.0
     load_s: float = 0.0
 

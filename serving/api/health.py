@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal, Self
 
+from pydantic import Field, field_validator
+
 from camera_adapters import CameraState
 from pipelines import Priority, overload
 from pipelines.delivery import Kept, city_sinks
@@ -70,7 +72,8 @@ class CapacityAnswer(ApiAnswer):
 
     `fitting` of the cameras fit, those of the lowest priority left out first, and `more` like the
     mean of them would. Of `assumed` cameras the stream is not known yet. `spread` is that of the
-    costs, a share of 1. All but `sentence` is null where nothing was measured.
+    costs, a share of 1. All but `sentence` is null where nothing was measured. `nodes` has the
+    sentence of each machine of a cluster, by its name.
     """
 
     sentence: str
@@ -81,6 +84,12 @@ class CapacityAnswer(ApiAnswer):
     more: int | None = None
     assumed: int | None = None
     spread: Rounded = None
+    nodes: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _in_words(cls, nodes: Mapping[str, CapacityState]) -> dict[str, str]:
+        return {name: str(one) for name, one in nodes.items()}
 
 
 class HealthAnswer(ApiAnswer):

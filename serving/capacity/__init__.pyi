@@ -5,7 +5,8 @@ from .cost import (
 )
 from .errors import CapacityError as CapacityError
 from .measurement import (
-    keep_costs as keep_costs, kept_costs as kept_costs, measure_costs as measure_costs,
+    keep_costs as keep_costs, kept_costs as kept_costs, kept_node_costs as kept_node_costs,
+    measure_costs as measure_costs,
 )
 from .readings import CameraReadings as CameraReadings
 from .watch import CapacityPolicy as CapacityPolicy

@@ -56,6 +56,7 @@ class CapacityState:
         more: How many further ones of the mean of them would fit.
         assumed: Of how many the stream is not known.
         spread: Of the costs, a share; see `CostModel`.
+        nodes: The same of each machine of a cluster, by its name; empty for one machine.
     """
 
     cores: float
@@ -66,6 +67,7 @@ class CapacityState:
     more: int
     assumed: int
     spread: float
+    nodes: Mapping[str, CapacityState] = field(default_factory=dict)
 
     @property
     def is_full(self) -> bool:
@@ -85,7 +87,7 @@ class CapacityState:
             text += f"; {self.more} more like them fit"
         if self.assumed:
             text += f" (the streams of {self.assumed} are not known yet)"
-        return text
+        return "; ".join([text, *(f"{name}: {one}" for name, one in self.nodes.items())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +121,25 @@ class CityBudget:
         known = known or self._mean()
         return self.costs.analysed(known.cores, known.size, analysis)
 
-    def state(self, plans: Sequence[CameraPlan]) -> CapacityState:
+    def state(self, plans: Sequence[CameraPlan], like: Sequence[CameraPlan] = ()) -> CapacityState:
         """How much the cameras of a city need.
+
+        Further ones are taken for the mean of `like`, of `plans` themselves without any.
 
         Raises:
             KeyError: A version was not measured, see `unmeasured`.
         """
         each = {plan.camera.id: self.camera(plan) for plan in plans}
         needed = _sum(each.values())
-        mean = CameraCost(
-            (needed.cores - BASE_CORES) / max(1, len(each)), needed.gpu / max(1, len(each))
-        )
+        alike = _sum(self.camera(plan) for plan in like) if like else needed
+        count = max(1, len(like or plans))
+        mean = CameraCost((alike.cores - BASE_CORES) / count, alike.gpu / count)
         return CapacityState(
             cores=self.costs.cores,
             needed_cores=round(needed.cores, 3),
             gpu=round(needed.gpu, 3),
             cameras=len(each),
-            fitting=len(self._first_that_fit(_by_priority(plans), each)),
+            fitting=len(self._first_that_fit(by_priority(plans), each)),
             more=self._room(needed, mean),
             assumed=sum(one not in self.readings for one in each),
             spread=self.costs.spread,
@@ -157,11 +161,11 @@ class CityBudget:
         needed = _sum(each.values())
         before = _sum(self.camera(plan) for plan in running)
         asks_more = needed.cores > before.cores + SAME or needed.gpu > before.gpu + SAME
-        if self._fits(needed) or not asks_more:
+        if self.fits(needed) or not asks_more:
             return ""
         old = {plan.camera.id for plan in running}
         stay = [plan for plan in wanted if plan.camera.id in old]
-        added = [plan for plan in _by_priority(wanted) if plan.camera.id not in old]
+        added = [plan for plan in by_priority(wanted) if plan.camera.id not in old]
         state = self.state(wanted)
         text = (
             f"this machine has no room for that: {len(each)} cameras would need "
@@ -172,7 +176,7 @@ class CityBudget:
         if added:
             fitting = self._first_that_fit([*stay, *added], each)[len(stay) :]
             text += f"; of the {len(added)} new ones {len(fitting)} fit"
-            text += f" ({_named(fitting)})" if fitting else ""
+            text += f" ({named(fitting)})" if fitting else ""
         if state.assumed:
             text += f"; {self._assumption(state.assumed, wanted)}"
         return (
@@ -205,7 +209,8 @@ class CityBudget:
         counts += [(FULL - needed.gpu) / one.gpu] if one.gpu else []
         return max(0, math.floor(min(counts, default=0.0) + SAME))
 
-    def _fits(self, needed: CameraCost) -> bool:
+    def fits(self, needed: CameraCost) -> bool:
+        """Whether there is room for so much, the base of a city included."""
         return needed.cores <= FULL * self.costs.cores and needed.gpu <= FULL
 
     def _first_that_fit(
@@ -217,7 +222,7 @@ class CityBudget:
         for plan in plans:
             one = each[plan.camera.id]
             needed = CameraCost(needed.cores + one.cores, needed.gpu + one.gpu)
-            if not self._fits(needed):
+            if not self.fits(needed):
                 break
             found.append(plan.camera.id)
         return found
@@ -229,11 +234,12 @@ def _sum(costs: Iterable[CameraCost]) -> CameraCost:
     return CameraCost(BASE_CORES + sum(one.cores for one in known), sum(one.gpu for one in known))
 
 
-def _by_priority(plans: Sequence[CameraPlan]) -> list[CameraPlan]:
+def by_priority(plans: Sequence[CameraPlan]) -> list[CameraPlan]:
     """The highest priority first; a camera has that of its foremost task."""
     return sorted(plans, key=lambda p: min(PRIORITIES.index(one.priority) for one in p.tasks))
 
 
-def _named(cameras: Sequence[str]) -> str:
+def named(cameras: Sequence[str]) -> str:
+    """The first of some cameras, and how many more there are."""
     more = len(cameras) - MOST_NAMED
     return ", ".join(cameras[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

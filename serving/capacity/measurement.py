@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from camera_adapters import CameraSpec, ffmpeg_version
 from pipelines import CameraPlan
 from pipelines.access import write_owned_file
+from pipelines.delivery import make_folder
 from serving.capacity.cost import Analysis, CostModel, ModelCost
 from serving.capacity.errors import CapacityError
 from serving.capacity.trial_process import REPORT, TrialOrder
@@ -26,11 +27,15 @@ from serving.served_models import ServedModel
 FILE: Final = "capacity.json"
 """In the state folder of a city."""
 
+NODES_FILE: Final = "capacity-nodes.json"
+"""Beside it, of the machines of a cluster."""
+
 TIMEOUT_S: Final = 180.0
 MOST_PLANS: Final = 8
 NOWHERE: Final = "rtsp://trial.invalid/"
 
 _MODEL: Final = TypeAdapter(CostModel)
+_MODELS: Final = TypeAdapter(dict[str, CostModel])
 
 
 def machine_name() -> str:
@@ -58,6 +63,26 @@ def keep_costs(state: Path, costs: CostModel) -> None:
     """Keeps costs for the next start; where they cannot be kept, they are measured again."""
     with suppress(OSError):
         write_owned_file(state / FILE, _MODEL.dump_json(costs, indent=2))
+
+
+def kept_node_costs(state: Path, keys: Sequence[str]) -> dict[str, CostModel]:
+    """What was measured on machines of a cluster before, by `machine_name`.
+
+    Args:
+        state: The folder in which it is kept.
+        keys: Every `name/version` whose cost must be known; kinds without them are left out.
+    """
+    with suppress(OSError, ValidationError):
+        found = _MODELS.validate_json((state / NODES_FILE).read_bytes())
+        return {name: one for name, one in found.items() if not one.missing(keys)}
+    return {}
+
+
+def keep_node_costs(state: Path, costs: Mapping[str, CostModel]) -> None:
+    """Keeps them for the next start; where they cannot be kept, they are measured again."""
+    with suppress(OSError):
+        make_folder(state)
+        write_owned_file(state / NODES_FILE, _MODELS.dump_json(dict(costs), indent=2))
 
 
 def measure_costs(

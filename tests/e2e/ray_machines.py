@@ -1,4 +1,8 @@
-"""A Ray cluster of several machines, all of them this one, each with a state folder of its own."""
+"""A Ray cluster of several machines, all of them this one, each with a state folder of its own.
+
+A machine that is `apart` sees no processes but its own, as in a container: what joins the cluster
+there finds this machine's raylet and no other.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from serving.city_plan import NODE_STATE
 from tests.e2e.command import free_ports
+from tests.e2e.redis_server import Redis
 
 RAY_ON_LOOPBACK = """
 from ray._private import ray_constants, services
@@ -28,12 +34,18 @@ def joined(address, temp_dir=None):
     ray_constants.ENABLE_RAY_CLUSTER = False
     return address
 
+# A head comes back while the other machines go on, which are taken for heads as they name it.
+services.find_gcs_addresses = frozenset
+
 # Ray stays on loopback where it is told that there are no clusters, and no machine may join then.
 ray_constants.ENABLE_RAY_CLUSTER = "--address" in " ".join(__import__("sys").argv)
 services.canonicalize_bootstrap_address = joined
 scripts.main()
 """
 START_S = 240.0
+PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+"""How long a machine waits for its head; KubeRay sets it where there is a Redis, too."""
+
 IN_THE_CLUSTER = """
 import json, os, ray
 from ray._private import ray_constants
@@ -44,12 +56,37 @@ print(json.dumps(sorted(one["name"] for one in list_named_actors(all_namespaces=
 """
 
 
+APART = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+def require_apart() -> None:
+    """Skips the test where no machine can be apart."""
+    if subprocess.run([*APART, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine gives nobody a namespace of process numbers (`unshare --pid`)")
+
+
 @dataclass
 class RayMachine:
     """What `ray start` has started, with everything below it."""
 
     process: subprocess.Popen[bytes]
     state: Path
+    apart: bool = False
+
+    @property
+    def inside(self) -> list[str]:
+        """What to put before a command so that it runs on this machine."""
+        if not self.apart:
+            return []
+        (first,) = psutil.Process(self.process.pid).children()
+        return [
+            "nsenter",
+            f"--target={first.pid}",
+            "--user",
+            "--pid",
+            "--mount",
+            "--preserve-credentials",
+        ]
 
     @property
     def processes(self) -> list[psutil.Process]:
@@ -69,9 +106,13 @@ class RayMachine:
 
 @dataclass
 class RayMachines:
-    """A cluster on loopback with a token of its own; `stop` ends what is left of it."""
+    """A cluster on loopback with a token of its own; `stop` ends what is left of it.
+
+    With `redis` the head finds its state again when it is started once more.
+    """
 
     folder: Path
+    redis: Redis | None = None
     machines: dict[str, RayMachine] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,15 +135,32 @@ class RayMachines:
         """`HOST:PORT` of its control service."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self, name: str, cores: int, **labels: str) -> RayMachine:
-        """Starts a machine, the first one with the control service, and waits until it is there."""
+    def start(
+        self,
+        name: str,
+        cores: int,
+        labels: Mapping[str, str] | None = None,
+        *,
+        apart: bool = False,
+        core: int | None = None,
+    ) -> RayMachine:
+        """Starts a machine, the first one with the control service, and waits until it is there.
+
+        With `core` all that it does is done on that core.
+        """
         state = self.folder / f"state-{name}"
         where = [f"--address={self.address}"]
-        if not self.machines:
+        environment = {**os.environ, **self.environment, **PATIENCE, NODE_STATE: str(state)}
+        if name == next(iter(self.machines), name):
             where = ["--head", f"--port={self.port}", "--include-dashboard=false"]
             where += [f"--ray-client-server-port={self._client_port}"]
             where += [f"--temp-dir={self._sockets}"]
+            if self.redis is not None:
+                environment["RAY_REDIS_ADDRESS"] = self.redis.address
+                where += [f"--redis-password={self.redis.password}"]
         command = [
+            *(APART if apart else ()),
+            *(() if core is None else ("taskset", "--cpu-list", str(core))),
             *(
                 sys.executable,
                 "-c",
@@ -120,11 +178,11 @@ class RayMachines:
         with said.open("w") as output:
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **self.environment, NODE_STATE: str(state)},
+                env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self.machines[name] = RayMachine(process, state)
+        self.machines[name] = RayMachine(process, state, apart)
         deadline_s = time.monotonic() + START_S
         while "--block" not in (text := said.read_text()):
             assert process.poll() is None, text

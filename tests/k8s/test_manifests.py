@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from cityeye.config import load_config
+from serving.control_service import RECONNECT, RECONNECT_S
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ("cpu-demo", "gpu", "production", "monitored")
@@ -149,3 +150,17 @@ def test_the_dockerfile_passes_hadolint():
         [hadolint, ROOT / "k8s" / "Dockerfile"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_driver_sees_the_raylet_of_its_pod(manifests):
+    (pod,) = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "StatefulSet"]
+    assert pod["shareProcessNamespace"] is True
+
+
+def test_the_raylet_of_the_city_waits_for_a_head_that_comes_back(manifests):
+    (cluster,) = [one for one in manifests if one["kind"] == "RayCluster"]
+    (pod,) = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "StatefulSet"]
+    (raylet,) = pod["initContainers"]
+    waits = {one["name"]: one.get("value") for one in raylet["env"]}
+    comes_back = "gcsFaultToleranceOptions" in cluster["spec"]
+    assert waits.get(RECONNECT) == (str(RECONNECT_S) if comes_back else None)

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.load import LOAD_WINDOW_S, PriorityLoad
 from pipelines.plan import Priority
-from serving.governor import LEAST_SHARE, MARGIN, Loads, RateGovernor
+from serving.governor import LEAST_SHARE, MARGIN, Loads, NodeGovernors, RateGovernor
 
 
 def load(asked: float, given: float, priority: Priority = "normal") -> Loads:
@@ -162,3 +162,21 @@ def test_workers_without_cameras_that_send_change_nothing() -> None:
     governor = RateGovernor()
     assert not governor.update(named(load(0.0, 0.0), load(0.0, 0.0)))
     assert not governor.update(named())
+
+
+@pytest.mark.parametrize("by_node", [True, False])
+def test_what_is_short_on_one_machine_costs_another_nothing(by_node: bool) -> None:
+    """Where models run in the workers; detectors that all share are another matter."""
+    governors = NodeGovernors(by_node=by_node)
+    workers = {
+        "worker-0": ("full", load(10.0, 2.0)),
+        "worker-1": ("full", load(10.0, 6.0)),
+        "worker-2": ("free", load(10.0, 10.0)),
+        "worker-3": ("free", load(10.0, 10.0)),
+    }
+    reduced: set[str] = set()
+    for _ in range(5):
+        shares = governors.update(workers)
+        reduced |= {name for name, own in shares.items() if own["normal"] < 1.0}
+    assert reduced == ({"worker-0", "worker-1"} if by_node else workers.keys())
+    assert (governors.of("free").shares["normal"] == 1.0) is by_node

@@ -66,3 +66,10 @@ def test_each_share_has_exactly_one_living_node(drawn: list[tuple[int, str]]) ->
 
 def test_without_machines_nothing_has_a_place() -> None:
     assert places({"worker-0": PlacedShare(1, {}, "a")}, ()) == {"worker-0": None}
+
+
+def test_what_was_measured_counts_more_than_cores() -> None:
+    parts = {"b": 0.1, "c": 0.4}
+    shares = {f"worker-{n}": PlacedShare(4, {}, parts=parts) for n in range(5)}
+    found = [*places(shares, (SMALL, LARGE)).values()]
+    assert (found.count("b"), found.count("c")) == (4, 1), "few cores, of which a camera needs less"
