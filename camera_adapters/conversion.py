@@ -238,9 +238,10 @@ class VideoImage:
 
     def _scaled_there(self, size: Size) -> Image | None:
         """The stored image at `size`, RGB, scaled on the GPU; None where it has to be fetched."""
-        frame = self._frame
         if self._interlaced:
             return None
+        # After that, as another thread may have fetched it and made it whole meanwhile.
+        frame = self._frame
         if size.width >= frame.width or size.height >= frame.height:
             return None
         if _layout_there(frame) not in SCALED_FORMATS:

@@ -256,9 +256,10 @@ class ParkedSpots:
         for spot in self._spots:
             if spot is left or (spot.seen_s >= at_s and spot.track):
                 continue
-            stood = at_s - spot.seen_s <= LEFT_S and spot.seen_s - spot.since_s >= HIDES_S
-            if left is not None and not (stood and spot.left_by in (0, vehicle.id)):
-                continue
+            if left is not None:
+                stood = at_s - spot.seen_s <= LEFT_S and spot.seen_s - spot.since_s >= HIDES_S
+                if not stood or spot.left_by not in (0, vehicle.id):
+                    continue
             overlap = box_iou(spot.box, vehicle.box)
             if overlap >= most:
                 best, most = spot, overlap
