@@ -184,4 +184,6 @@ def test_open_incidents_go_on_under_their_ids_and_end_once(city: UpgradedCity) -
         assert [kind for kind, _ in own].count("cityeye.incident.started") == 1
         assert [kind for kind, _ in own].count("cityeye.incident.ended") == 1
     ids = [one["id"] for one in city.arrived()]
-    assert {row[0] for row in city.in_hub()} == set(ids), "the sink has what the hub has"
+    # What a busy machine did not deliver before the end is there for the next start.
+    waiting = {one.id for one in left_events(city.folder)}
+    assert {row[0] for row in city.in_hub()} ^ set(ids) <= waiting, "the sink has what the hub has"
