@@ -2,7 +2,8 @@
 
 It does what the disk did not let the worker do at its start, publishes what was lost or damaged,
 deletes what is older or more than it shall be, and says what is wrong at present. No camera waits
-for any of it.
+for any of it. It also gives free memory back: decoders come and go with their cameras' connections,
+and leave holes in the heaps of the threads that they had.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pipelines.delivery import (
     set_aside_beside,
     take_over,
 )
+from pipelines.free_memory import FreeMemory
 from serving.kept_files import KeptFiles
 
 log = logging.getLogger(__name__)
@@ -262,7 +264,9 @@ class WorkerUpkeep:
                 self._recorder.publish_notice(self._worker, kind, text, at, {"count": new})
 
     def _run(self) -> None:
+        free_memory = FreeMemory()
         while not self._stopping.wait(EVERY_S):
+            free_memory.give_back()
             try:
                 self.round()
             except Exception:
