@@ -24,6 +24,7 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 from ray.util import list_named_actors
 
+from pipelines.free_memory import with_shared_heaps
 from serving.api.access import ApiAccess, access_variables
 from serving.city import API_APPLICATION
 from serving.director import DIRECTOR, NAMESPACE
@@ -198,7 +199,9 @@ def _why_not(address: str, error: Exception) -> str:
 def _variables(access: ApiAccess | None, *, on_loopback: bool) -> dict[str, str]:
     """What the city's processes in the cluster need to know and do not inherit."""
     confined = {CONFINED: "1"} if on_loopback else {}
-    return {**RAY_VARIABLES, **SERVE_VARIABLES, **access_variables(access), **confined}
+    return with_shared_heaps(
+        {**RAY_VARIABLES, **SERVE_VARIABLES, **access_variables(access), **confined}
+    )
 
 
 def _end_left_over(address: str) -> None:
