@@ -11,11 +11,14 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 M_ARENA_MAX: Final = -8
 """See mallopt(3)."""
+
+HEAPS_VARIABLE: Final = "MALLOC_ARENA_MAX"
+"""The same for a process that begins with it, before any of its threads; see mallopt(3)."""
 
 HEAPS: Final = 2
 EVERY_S: Final = 60.0
@@ -25,11 +28,16 @@ def share_heaps(heaps: int = HEAPS) -> None:
     """Has the threads of this process share so many heaps; those that there are already stay.
 
     To be called before other threads have begun: glibc settles the number when a process has nine.
-    A process of Ray has more before any code of ours runs.
+    A process of Ray has more before any code of ours runs; see `with_shared_heaps`.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, heaps)
+
+
+def with_shared_heaps(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a process and all below it have `HEAPS`, or what it says already."""
+    return {HEAPS_VARIABLE: str(HEAPS), **environment}
 
 
 def keep_for_good() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 import os
@@ -23,10 +24,12 @@ import pytest
 import yaml
 
 from cityeye.config.schema import Settings
+from pipelines.free_memory import HEAPS
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import Ran, auth_of, cityeye, free_ports, last_states
+from tests.free_memory import heaps_of
 from tests.processes import open_to_others
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -216,6 +219,21 @@ def test_a_corrected_login_is_tried_at_once_and_no_other_camera_notices(city: Ru
         assert after[name]["analysed"] >= before[name]["analysed"] > 0
         assert after[name]["reconnects"] == before[name]["reconnects"] == 0
     assert city.apply().output.endswith("nothing has changed\n")
+
+
+def test_all_processes_of_a_city_have_few_heaps(city: RunningCity) -> None:
+    def heaps() -> dict[str, int]:
+        found = {}
+        for process in psutil.Process(city.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error, FileNotFoundError, ProcessLookupError):
+                found[" ".join(process.cmdline())[:80]] = heaps_of(process.pid)
+        return found
+
+    found = heaps()
+    # The names of Ray's actors, which have dozens of threads.
+    assert any("Director" in name for name in found)
+    assert any("CameraWorker" in name or "worker-0" in name for name in found)
+    assert {name: count for name, count in found.items() if count > HEAPS} == {}
 
 
 def test_cameras_come_and_go(city: RunningCity) -> None:

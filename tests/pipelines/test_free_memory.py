@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 
 import pytest
 
-from pipelines.free_memory import HEAPS, FreeMemory
+from pipelines.free_memory import HEAPS, FreeMemory, with_shared_heaps
 from tests.free_memory import free_within, held_megabytes
 
 BUSY = """
@@ -62,3 +63,17 @@ def test_threads_share_heaps(begin: str, most: float) -> None:
     assert heaps <= most
     # Else nothing was shown: these threads do not have one heap in common by themselves.
     assert begin or heaps > HEAPS
+
+
+def test_processes_are_started_with_few_heaps_unless_their_environment_says_otherwise() -> None:
+    plain = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    found = [
+        int(subprocess.check_output([sys.executable, "-c", BUSY.format(begin="")], env=environment))
+        for environment in (
+            plain,
+            with_shared_heaps(plain),
+            with_shared_heaps({**plain, "MALLOC_ARENA_MAX": "4"}),
+        )
+    ]
+    assert found[0] > 4
+    assert found[1:] == [HEAPS, 4]
