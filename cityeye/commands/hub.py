@@ -22,7 +22,7 @@ from cityeye.hub_places import PASSWORD_VARIABLE
 from cityeye.ports import HUB_PORT
 
 if TYPE_CHECKING:
-    from cityeye.config import LoneHubSection
+    from cityeye.config import LoneHubFile
 
 SECRET_VARIABLE: Final = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
 
@@ -78,8 +78,8 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="YAML file with `hub: {oidc: ..., cases: ...}` as in city.yaml: where people log "
-            "in beside the hub, and time limits of cases.",
+            help="YAML file with `hub: {oidc: ..., cases: ...}` and `traces` as in city.yaml: "
+            "where people log in beside the hub, time limits of cases, and where traces go.",
             dir_okay=False,
         ),
     ] = None,
@@ -110,7 +110,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         with_password,
     )
 
-    section = _configured(config, environment)
+    file = _configured(config, environment)
     secrets = environment.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
     limits = {"days": days, "gigabytes": gigabytes}
@@ -129,8 +129,9 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
             address=address,
             map_tiles=MapTiles.model_validate(tiles) if map_tiles else None,
-            cases=section.cases,
-            oidc=section.oidc,
+            cases=file.hub.cases,
+            oidc=file.hub.oidc,
+            traces=file.traces,
             subscriptions=SubscriptionSettings.model_validate({"networks": networks or ()}),
             retention=HubRetention.model_validate(
                 {k: v for k, v in limits.items() if v is not None}
@@ -161,14 +162,14 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         hub.run()
 
 
-def _configured(config: Path | None, environment: Mapping[str, str]) -> LoneHubSection:
+def _configured(config: Path | None, environment: Mapping[str, str]) -> LoneHubFile:
     """What the file says; a mistake in it ends the program as one in a city's does."""
-    from cityeye.config import ConfigurationError, LoneHubSection, lone_hub
+    from cityeye.config import ConfigurationError, LoneHubFile, lone_hub
 
     if config is None:
-        return LoneHubSection()
+        return LoneHubFile()
     try:
-        section, left, warnings = lone_hub(config, environment)
+        file, left, warnings = lone_hub(config, environment)
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -180,4 +181,4 @@ def _configured(config: Path | None, environment: Mapping[str, str]) -> LoneHubS
             "`cityeye hub` options for them (warning)",
             err=True,
         )
-    return section
+    return file

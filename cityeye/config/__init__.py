@@ -1,7 +1,7 @@
 """The one configuration file, checked as a whole and resolved into plans."""
 
 from cityeye.config.changes import Changes, changes_between
-from cityeye.config.hub_file import LoneHubSection, lone_hub
+from cityeye.config.hub_file import LoneHubFile, lone_hub
 from cityeye.config.hub_sections import hub_sections
 from cityeye.config.kept_rules import KeptRulesError
 from cityeye.config.load import (
@@ -25,7 +25,7 @@ __all__ = [
     "Config",
     "ConfigurationError",
     "KeptRulesError",
-    "LoneHubSection",
+    "LoneHubFile",
     "NotEditableError",
     "Problem",
     "TrialCamera",

@@ -20,6 +20,7 @@ from event_hub.database import with_password
 from event_hub.errors import DatabaseUrlError, PasswordInUrlError
 from tests.event_hub.process import hub_process
 from tests.event_hub.samples import incident
+from tests.pipelines.tracing.collector import Collector
 
 PASSWORD = "canary-p@ss/wörd"
 SECRET = "whsec_" + base64.b64encode(b"canary-secret-of-24-bytes").decode()
@@ -175,9 +176,28 @@ def test_alone_it_has_the_logins_and_limits_of_a_configuration(
     assert PASSWORD not in said
 
 
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("beside", ["", LONE.replace("${CITY_ID_PASS}", PASSWORD)])
+def test_alone_it_adds_its_commits_to_the_traces_of_events(tmp_path: Path, beside: str) -> None:
+    trace, frame = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    config = tmp_path / "hub.yaml"
+    with Collector() as collector:
+        config.write_text(f"{beside}traces: {{endpoint: {collector.url}}}\n{ELSEWHERE}")
+        with hub_process(tmp_path, "--config", str(config)) as hub:
+            hub.client.post(incident("i-1") | {"traceparent": f"00-{trace}-{frame}-01"})
+            hub.client.post(incident("i-2"))
+            (span,) = collector.wait_for(bool)
+            assert hub.end() == 0
+        assert collector.spans == [span]
+    assert (span.name, span.trace, span.parent) == ("hub.commit", trace, frame)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [
+        ("traces: {endpoint: here}\n", 1, "Write http://HOST:4318"),
+        ("hub: here\ntraces: {endpoint: http://127.0.0.1:4318}\n", 1, "no section of this name"),
         (LONE.replace("https:", "http:"), 4, "give an https:// address"),
         (LONE.replace("operators: operator", "operators: king"), 8, "roles"),
         (LONE.replace("15", "soon"), 10, "decide_minutes"),
