@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import kubernetes_validate
@@ -21,7 +22,7 @@ from cityeye.config import load_config
 from serving.control_service import RECONNECT, RECONNECT_S
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = ("cpu-demo", "gpu", "production", "monitored")
+OVERLAYS = ("cpu-demo", "demo-services", "gpu", "production", "monitored")
 OPERATOR = "monitoring.coreos.com/v1"
 SCHEMAS = Path(os.environ.get("CITYEYE_SCHEMAS", ROOT.parent / "shared" / "schemas")) / "kuberay"
 KUBERNETES = "1.36"
@@ -31,6 +32,7 @@ SECRETS = {
     "S3_SECRET_KEY": "a",
     "HUB_DATABASE": "postgresql+psycopg://cityeye:a@db.example/hub",
     "KAFKA_PASSWORD": "a",
+    "POSTGRES_PASSWORD": "a",
 }
 
 
@@ -56,6 +58,12 @@ def pods(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         elif one["kind"] == "RayCluster":
             groups = [one["spec"]["headGroupSpec"], *one["spec"]["workerGroupSpecs"]]
             yield from (group["template"]["spec"] for group in groups)
+
+
+def pod_of_the_city(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    sets = [one for one in manifests if one["kind"] == "StatefulSet"]
+    (found,) = [one for one in sets if one["metadata"]["name"] == "cityeye"]
+    return found["spec"]["template"]["spec"]
 
 
 def containers(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -117,7 +125,11 @@ def test_every_container_has_limits_and_what_runs_on_has_probes(manifests):
 def test_the_image_is_of_this_version_and_ray_the_locked_one(manifests):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     images = {container["image"] for container in containers(manifests)}
-    assert images in ({f"cityeye:{version}"}, {f"cityeye:{version}-gpu"})
+    ours = {image for image in images if image.startswith("cityeye:")}
+    assert ours in ({f"cityeye:{version}"}, {f"cityeye:{version}-gpu"})
+    # Of others a version is named that will not become another one.
+    for image in images - ours:
+        assert re.search(r":(RELEASE\.\d{4}-|\d+\.\d+)", image), image
     lock = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))
     (ray,) = [package for package in lock["package"] if package["name"] == "ray"]
     (cluster,) = [one for one in manifests if one["kind"] == "RayCluster"]
@@ -153,14 +165,53 @@ def test_the_dockerfile_passes_hadolint():
 
 
 def test_the_driver_sees_the_raylet_of_its_pod(manifests):
-    (pod,) = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "StatefulSet"]
+    pod = pod_of_the_city(manifests)
     assert pod["shareProcessNamespace"] is True
 
 
 def test_the_raylet_of_the_city_waits_for_a_head_that_comes_back(manifests):
     (cluster,) = [one for one in manifests if one["kind"] == "RayCluster"]
-    (pod,) = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "StatefulSet"]
+    pod = pod_of_the_city(manifests)
     (raylet,) = pod["initContainers"]
     waits = {one["name"]: one.get("value") for one in raylet["env"]}
     comes_back = "gcsFaultToleranceOptions" in cluster["spec"]
     assert waits.get(RECONNECT) == (str(RECONNECT_S) if comes_back else None)
+
+
+def test_what_the_city_depends_on_in_the_demo_is_there_and_reached_by_the_city_alone(tmp_path):
+    folder = ROOT / "k8s" / "overlays" / "demo-services"
+    manifests = [one for path in folder.glob("*.yaml") for one in documents(path)]
+    services = {
+        one["metadata"]["name"]: one["spec"] for one in manifests if one.get("kind") == "Service"
+    }
+    load_from = (folder / "city.yaml").read_text("utf-8").replace("/var/lib/cityeye", str(tmp_path))
+    (tmp_path / "city.yaml").write_text(load_from, encoding="utf-8")
+    settings = load_config(tmp_path / "city.yaml", SECRETS).settings
+    addresses = {
+        settings.keyframes.s3.endpoint,
+        *(sink.url for sink in settings.sinks),
+        settings.hub.database.get_secret_value(),
+    }
+    wanted = {urlsplit(address).hostname: urlsplit(address).port for address in addresses}
+    assert wanted == {name: one["ports"][0]["port"] for name, one in services.items()}
+    pods_of = {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
+        for one in manifests
+        if one.get("kind") == "StatefulSet" and one["metadata"]["name"] in services
+    }
+    assert pods_of == {name: one["selector"] for name, one in services.items()}
+    (policy,) = [one["spec"] for one in manifests if one.get("kind") == "NetworkPolicy"]
+    (chosen,) = policy["podSelector"]["matchExpressions"]
+    assert [{chosen["key"]: name} for name in chosen["values"]] == [
+        services[name]["selector"] for name in chosen["values"]
+    ]
+    assert set(chosen["values"]) == services.keys()
+    ((rule,),) = (policy["ingress"],)
+    assert rule["from"] == [
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "city"}}}
+    ]
+    assert {one["port"] for one in rule["ports"]} == set(wanted.values())
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text("utf-8")))
