@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Final
-
-from pipelines.free_memory import with_shared_heaps
 
 if TYPE_CHECKING:
     from cityeye.city_messages import Answer, CityJob, Order
@@ -25,8 +22,6 @@ class CityChild:
             [sys.executable, "-m", MODULE, str(there.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[there.fileno()],
-            # Processes of Ray are below it.
-            env=with_shared_heaps(os.environ),
             # Signals of the terminal go to the main process alone.
             start_new_session=True,
         )

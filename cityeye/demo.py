@@ -32,7 +32,7 @@ from cityeye.progress import Progress
 from cityeye.recordings import camera_clip, recordings_in
 from cityeye.run import watch
 from models import ModelPackage
-from pipelines.free_memory import share_heaps
+from pipelines.free_memory import set_up_heaps
 from pipelines.rules import default_set
 from simulation import ensure_clips
 from simulation.rtsp_server import Mount, RtspServerThread
@@ -136,7 +136,7 @@ def _run(
     # What an earlier demo left behind belongs to cameras that no longer exist.
     shutil.rmtree(DEMO_FOLDER, ignore_errors=True)
     DEMO_FOLDER.mkdir(parents=True)
-    share_heaps()
+    set_up_heaps(os.environ)
     with CityChild() as child, RtspServerThread(mounts) as server:
         progress.step(f"{len(mounts)} {kind} cameras on rtsp://{LOOPBACK}:{server.port}/")
         urls = {name: server.url(name) for name in cameras}

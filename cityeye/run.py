@@ -24,7 +24,7 @@ from cityeye.stop_switch import StopSwitch
 from cityeye.supervisor import Supervisor
 from cityeye.systemd import Systemd, forget
 from pipelines.delivery import make_folder
-from pipelines.free_memory import share_heaps
+from pipelines.free_memory import set_up_heaps
 
 
 def run_city(
@@ -44,7 +44,7 @@ def run_city(
     """
     # Before any child: it would inherit the secrets.
     environment = take_secrets(config_path)
-    share_heaps()
+    set_up_heaps(os.environ)
     # It imports Ray while this process reads the configuration.
     with CityChild() as child:
         config = load_config(config_path, environment)

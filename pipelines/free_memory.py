@@ -11,16 +11,22 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final
 
 M_ARENA_MAX: Final = -8
 """See mallopt(3)."""
 
-HEAPS_VARIABLE: Final = "MALLOC_ARENA_MAX"
-"""The same for a process that begins with it, before any of its threads; see mallopt(3)."""
-
 HEAPS: Final = 2
+HEAP_VARIABLES: Final[Mapping[str, str]] = {
+    "MALLOC_ARENA_MAX": str(HEAPS),
+    # Up to so many bytes, a thread keeps what it frees for itself (default: 1032). A pickled answer
+    # is made in a buffer that is cut to its length at the end. While a thread keeps what was cut
+    # off, the next buffer does not fit in its place, and with dozens of threads that goes on long.
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_max=256",
+}
+"""For processes that begin with them, before any of their threads; see mallopt(3)."""
+
 EVERY_S: Final = 60.0
 
 
@@ -28,16 +34,25 @@ def share_heaps(heaps: int = HEAPS) -> None:
     """Has the threads of this process share so many heaps; those that there are already stay.
 
     To be called before other threads have begun: glibc settles the number when a process has nine.
-    A process of Ray has more before any code of ours runs; see `with_shared_heaps`.
+    A process of Ray has more before any code of ours runs; see `set_up_heaps`.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, heaps)
 
 
-def with_shared_heaps(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which a process and all below it have `HEAPS`, or what it says already."""
-    return {HEAPS_VARIABLE: str(HEAPS), **environment}
+def set_up_heaps(environment: MutableMapping[str, str]) -> None:
+    """Has this process, and all that get `environment` from it, waste little memory.
+
+    To be called first of all, as `share_heaps`; variables that are there already stay.
+    """
+    share_heaps()
+    environment.update(with_heap_settings(environment))
+
+
+def with_heap_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment with `HEAP_VARIABLES`; those that it has already stay."""
+    return {**HEAP_VARIABLES, **environment}
 
 
 def keep_for_good() -> None:

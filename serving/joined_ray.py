@@ -24,7 +24,7 @@ from ray._private import services, worker
 from ray.exceptions import RayError
 from ray.util import list_named_actors
 
-from pipelines.free_memory import with_shared_heaps
+from pipelines.free_memory import with_heap_settings
 from serving.api.access import ApiAccess, access_variables
 from serving.city import API_APPLICATION
 from serving.control_service import AWAY, RECONNECT, RECONNECT_S, status_of, token_headers
@@ -220,7 +220,7 @@ def _variables(access: ApiAccess | None, *, on_loopback: bool) -> dict[str, str]
     """What the city's processes in the cluster need to know and do not inherit."""
     confined = {CONFINED: "1"} if on_loopback else {}
     waits = {RECONNECT: os.environ[RECONNECT]}  # noqa: TID251
-    return with_shared_heaps(
+    return with_heap_settings(
         {**RAY_VARIABLES, **SERVE_VARIABLES, **access_variables(access), **confined, **waits}
     )
 

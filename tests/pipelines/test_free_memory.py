@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipelines.free_memory import HEAPS, FreeMemory, with_shared_heaps
+from pipelines.free_memory import HEAP_VARIABLES, HEAPS, FreeMemory, with_heap_settings
 from tests.free_memory import free_within, held_megabytes
 
 BUSY = """
@@ -65,15 +65,52 @@ def test_threads_share_heaps(begin: str, most: float) -> None:
     assert begin or heaps > HEAPS
 
 
+def without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in HEAP_VARIABLES}
+
+
 def test_processes_are_started_with_few_heaps_unless_their_environment_says_otherwise() -> None:
-    plain = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    plain = without_settings()
     found = [
         int(subprocess.check_output([sys.executable, "-c", BUSY.format(begin="")], env=environment))
         for environment in (
             plain,
-            with_shared_heaps(plain),
-            with_shared_heaps({**plain, "MALLOC_ARENA_MAX": "4"}),
+            with_heap_settings(plain),
+            with_heap_settings({**plain, "MALLOC_ARENA_MAX": "4"}),
         )
     ]
     assert found[0] > 4
     assert found[1:] == [HEAPS, 4]
+
+
+ANSWERS = """
+import pickle, random
+from concurrent.futures import ThreadPoolExecutor
+from pipelines.free_memory import FreeMemory
+from tests.free_memory import held_megabytes
+
+def answer(number):
+    chosen = random.Random(number)
+    words = ["x" * chosen.randint(20, 60) for _ in range(chosen.randint(90, 120))]
+    pickle.dumps([(word, place) for place, word in enumerate(words)])
+
+def held(first, rounds):
+    for begin in range(first, first + rounds * 64, 64):
+        list(threads.map(answer, range(begin, begin + 64)))
+    FreeMemory().give_back()
+    return held_megabytes()
+
+with ThreadPoolExecutor(16) as threads:
+    begin = held(0, 8)
+    print(held(512, 40) - begin)
+"""
+"""Prints by how many MiB a process grows while its threads pickle answers of many lengths."""
+
+
+def test_a_process_does_not_grow_by_the_answers_that_it_gives() -> None:
+    before, now = (
+        float(subprocess.check_output([sys.executable, "-c", ANSWERS], env=environment))
+        for environment in (without_settings(), with_heap_settings(without_settings()))
+    )
+    assert before > 1.5, "it would not have grown anyway"
+    assert now < before / 3
