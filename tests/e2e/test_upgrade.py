@@ -37,6 +37,9 @@ LEFT = Path(__file__).parent / "state" / "city-8dd4002.tar.xz"
 HUB_PORT, SINK_PORT, API_PORT = 32101, 32102, 32103
 """As in the folder: progress of deliveries is kept by address."""
 
+HEARTBEAT = "cityeye.worker.heartbeat"
+"""Every sink gets them; the hub notes what they say and stores no event."""
+
 ENDLESS = {"days": None}
 SCENE = "square-crowd"
 STOP_S = 60.0
@@ -183,7 +186,5 @@ def test_open_incidents_go_on_under_their_ids_and_end_once(city: UpgradedCity) -
         assert len({revision for _, revision in own}) == len(own)
         assert [kind for kind, _ in own].count("cityeye.incident.started") == 1
         assert [kind for kind, _ in own].count("cityeye.incident.ended") == 1
-    ids = [one["id"] for one in city.arrived()]
-    # What a busy machine did not deliver before the end is there for the next start.
-    waiting = {one.id for one in left_events(city.folder)}
-    assert {row[0] for row in city.in_hub()} ^ set(ids) <= waiting, "the sink has what the hub has"
+    ids = {one["id"] for one in city.arrived() if one["type"] != HEARTBEAT}
+    assert {row[0] for row in city.in_hub()} == ids, "the sink has what the hub has"
