@@ -57,7 +57,7 @@ def hub(start_hub: StartHub) -> Client:
     for hour in range(24):
         at = first + timedelta(hours=hour)
         events.append(measured("coverage", GATE, at, 60.0, unit="s"))
-        if hour >= 20:
+        if hour < 20:
             able_s = 0.0 if hour < 4 else 60.0
             events.append(measured("coverage", YARD, at, able_s, unit="s", able_s=able_s))
     for event in [*events, beat]:
