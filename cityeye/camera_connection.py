@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from cityeye.camera_edits import PasswordFiles, camera_in, camera_path
 from cityeye.config import YamlText, holds_password, lifted_login, without_variables
 from cityeye.config.schema import CameraSection
+from cityeye.config.streams import SOURCE_KEYS
 from cityeye.errors import CommandError
 
 LOGIN: Final = ("username", "password", "password_file")
-ADDRESSES: Final = ("source", "inference_source")
-SHOWN: Final = ("name", *ADDRESSES, "username", "transport", "verify_tls")
+SHOWN: Final = ("name", *SOURCE_KEYS, "username", "transport", "verify_tls")
 DEFAULTS: Final = {key: CameraSection.model_fields[key].default for key in SHOWN}
 VARIABLE: Final = "${"
 
@@ -33,8 +33,8 @@ def connection_of(text: YamlText, camera: str) -> dict[str, Any]:
     """
     written = lifted_login(camera_in(text, camera))
     shown = {key: written.get(key, DEFAULTS[key]) for key in SHOWN}
-    hidden = [key for key in ADDRESSES if holds_password(str(written.get(key, "")))]
-    shown |= {key: "" if key in hidden else shown[key] or "" for key in ADDRESSES}
+    hidden = [key for key in SOURCE_KEYS if holds_password(str(written.get(key, "")))]
+    shown |= {key: "" if key in hidden else shown[key] or "" for key in SOURCE_KEYS}
     shown["username"] = written.get("username") or ""
     return {**shown, "has_password": bool(hidden) or any(map(written.get, LOGIN[1:]))}
 
@@ -55,12 +55,12 @@ def tried_connection(
     given = lifted_login({key: one for key, one in given.items() if one is not None})
     written = lifted_login(camera_in(text, section.id))
     _check_host(section.id, written, given)
-    known = {key: getattr(section, key) for key in (*ADDRESSES, "transport", "verify_tls")}
+    known = {key: getattr(section, key) for key in (*SOURCE_KEYS, "transport", "verify_tls")}
     tried = {
         **known,
         **{key: one for key, one in given.items() if key in known},
     }
-    for key in ADDRESSES:
+    for key in SOURCE_KEYS:
         if given.get(key) in (None, written.get(key)) or _is_kept(key, written, given):
             # As it stands in the file it may hold variables.
             tried[key] = known[key]
@@ -132,7 +132,7 @@ def _check_host(camera: str, before: Mapping[str, Any], given: Mapping[str, Any]
     if given.get("password") or given.get("username") == "":
         return
     has_password, known = any(map(before.get, LOGIN[1:])), _host(str(before["source"]))
-    if has_password and any(_host(one) != known for one in map(given.get, ADDRESSES) if one):
+    if has_password and any(_host(one) != known for one in map(given.get, SOURCE_KEYS) if one):
         raise CommandError(
             f"camera {camera}: its password was given for another address; give it again together "
             "with this one"
@@ -144,7 +144,7 @@ def _is_kept(key: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> b
 
     A camera cannot be without `source`; and what holds a password is shown as empty.
     """
-    if key not in ADDRESSES or given.get(key) != "":
+    if key not in SOURCE_KEYS or given.get(key) != "":
         return False
     return key == "source" or holds_password(str(before.get(key, "")))
 

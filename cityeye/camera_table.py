@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cityeye.config import lifted_login
+from cityeye.config.streams import SOURCE_KEYS
 from cityeye.errors import CommandError
 
 MOST_ROWS: Final = 5000
@@ -50,7 +51,6 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Columns with other names of theirs."""
 
-ADDRESSES: Final = ("source", "inference_source")
 NEEDED: Final = ("id", "source", "tasks")
 LISTED: Final = re.compile("[,;\uff0c\uff1b\u3001\\s]+")
 NUMBERS: Final = frozenset({"lon", "lat", "fps"})
@@ -172,13 +172,13 @@ def _row(number: int, cells: Mapping[str, str]) -> TableRow:
             numbers[name] = float(said[name].replace(",", "."))
         except ValueError:
             faults.append(f"{name} is no number")
-    texts = (*ADDRESSES, "id", "name", "username", "password", "transport", "priority")
+    texts = (*SOURCE_KEYS, "id", "name", "username", "password", "transport", "priority")
     camera: dict[str, Any] = {name: said[name] for name in texts if name in said}
     try:
         camera = lifted_login(camera)
     except CommandError as error:
         faults.append(str(error))
-        camera = {name: one for name, one in camera.items() if name not in ADDRESSES}
+        camera = {name: one for name, one in camera.items() if name not in SOURCE_KEYS}
     place: dict[str, Any] = {name: numbers[name] for name in ("lon", "lat") if name in numbers}
     if "division" in said:
         place["division"] = said["division"]
