@@ -40,6 +40,8 @@ services.find_gcs_addresses = frozenset
 # Ray stays on loopback where it is told that there are no clusters, and no machine may join then.
 ray_constants.ENABLE_RAY_CLUSTER = "--address" in " ".join(__import__("sys").argv)
 services.canonicalize_bootstrap_address = joined
+# Where this machine has another address, Ray would take that in place of 127.0.0.1.
+services.resolve_ip_for_localhost = str
 scripts.main()
 """
 START_S = 240.0
